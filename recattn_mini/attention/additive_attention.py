@@ -1,0 +1,75 @@
+r"""Additive attention (Bahdanau): a small network scores each pair of query and key.
+
+    score_ts = w_score · tanh(W_q q_t + W_k k_s);   out_t = Σ_s softmax_s(score_ts) v_s
+
+Axes    q (... t d), k (... s c), v (... s e); W_q (a d), W_k (a c), w_score (a).
+Rule    q and k may differ in width. tanh bounds the score by Σ|w_score|, so it needs no √d.
+        A query that may attend to nothing gets zeros.
+Cost    O(t·s·a) time and, written plainly, O(t·s·a) memory; the dot product needs O(t·s).
+Asked   "Additive or dot product: which, when, and what does each cost? Why the tanh?"
+Source  Bahdanau, Cho, Bengio 2015, app. A.1.2. https://arxiv.org/abs/1409.0473
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
+from recattn_mini.attention.softmax import softmax, softmax_numpy
+from recattn_mini.shapes import takes
+
+
+@takes(q="... t d", k="... s c", v="... s e", w_q="a d", w_k="a c", w_score="a", mask="bool (... t s)")
+def additive_attention_numpy(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    w_q: np.ndarray,
+    w_k: np.ndarray,
+    w_score: np.ndarray,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e).
+
+    >>> one, v = np.ones((1, 1)), np.array([[8.0], [4.0]])
+    >>> k = np.array([[np.arctanh(0.5)], [0.0]])  # tanh(0 + k) is 0.5 and 0
+    >>> additive_attention_numpy(0 * one, k, v, one, one, np.array([2 * np.log(3)])).round(6)  # odds 3 to 1
+    array([[7.]])
+    """
+    # without the tanh, W_q q_t is the same for all s, the softmax forgets it, and every query gets the same weights
+    hidden = np.tanh((q @ w_q.T)[..., :, None, :] + (k @ w_k.T)[..., None, :, :])  # (... t s a)
+    return softmax_numpy(masked_scores_numpy(hidden @ w_score, mask)) @ v
+
+
+@takes(q="... t d", k="... s c", v="... s e", w_q="a d", w_k="a c", w_score="a", mask="bool (... t s)")
+def additive_attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    w_q: torch.Tensor,
+    w_k: torch.Tensor,
+    w_score: torch.Tensor,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e)."""
+    hidden = torch.tanh((q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :])  # (... t s a)
+    return softmax(masked_scores(hidden @ w_score, mask)) @ v
+
+
+class AdditiveAttention(nn.Module):
+    """Additive attention that learns its weights: widths d of q, c of k, a of the hidden layer.
+
+    Parameters: q_proj.weight (a d), k_proj.weight (a c), score.weight (1 a); no biases.
+    """
+
+    def __init__(self, d: int, c: int, a: int) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(d, a, bias=False)
+        self.k_proj = nn.Linear(c, a, bias=False)
+        self.score = nn.Linear(a, 1, bias=False)
+
+    def forward(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """q (... t d), k (... s c), v (... s e), mask bool (... t s), True = may attend -> (... t e)."""
+        return additive_attention(q, k, v, self.q_proj.weight, self.k_proj.weight, self.score.weight[0], mask)

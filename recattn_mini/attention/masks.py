@@ -1,0 +1,92 @@
+r"""Masks: who may attend to whom. True = may attend; a mask broadcasts to (b h t s).
+
+    score ← score   where mask
+            -inf    elsewhere, before the softmax
+
+Axes    b batch, h heads, t query positions, s key positions.
+Rule    -inf, not -1e9: with -1e9 a row that may attend to nothing becomes uniform, and float16 has no -1e9 at all.
+        Fill the scores, never the boolean mask.
+Cost    O(t·s); a padding mask needs only O(b·s).
+Asked   "Which way is your mask, what does a fully padded user get, and where does the causal mask start when the
+        last query comes alone with a KV cache?"
+Source  Vaswani et al. 2017, sec. 3.2.3. https://arxiv.org/abs/1706.03762
+"""
+
+import functools
+import math
+import operator
+
+import numpy as np
+import torch
+
+from recattn_mini.shapes import takes
+
+
+@takes(q="... t d", k="... s c")
+def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Query positions q (... t d), key positions k (... s d) -> (t s): attend to yourself and to what came before.
+
+    The last query stands on the last key, also when there are fewer queries than keys (decoding with a KV cache).
+
+    >>> causal_mask_numpy(np.zeros((2, 1)), np.zeros((3, 1))).astype(int)
+    array([[1, 1, 0],
+           [1, 1, 1]])
+    """
+    t, s = q.shape[-2], k.shape[-2]
+    position = np.arange(t) + (s - t)  # without s - t the mask is aligned top left: a lone new query sees only key 0
+    return np.arange(s) <= position[:, None]
+
+
+@takes(q="... t d", k="... s c")
+def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """Query positions q (... t d), key positions k (... s d) -> (t s), on q's device; see `causal_mask_numpy`."""
+    t, s = q.shape[-2], k.shape[-2]
+    position = torch.arange(t, device=q.device) + (s - t)
+    return torch.arange(s, device=q.device) <= position[:, None]
+
+
+@takes(items="int b s")
+def padding_mask_numpy(items: np.ndarray) -> np.ndarray:
+    """Histories of item ids (b s), 0 = padding on either side -> (b 1 1 s): padding is attended to by nobody.
+
+    >>> padding_mask_numpy(np.array([[0, 0, 50, 181]])).astype(int)
+    array([[[[0, 0, 1, 1]]]])
+    """
+    return (items != 0)[:, None, None, :]  # the key axis is the last one: a mask over queries would hide nothing
+
+
+@takes(items="int b s")
+def padding_mask(items: torch.Tensor) -> torch.Tensor:
+    """Histories of item ids (b s), 0 = padding on either side -> (b 1 1 s); see `padding_mask_numpy`."""
+    return (items != 0)[:, None, None, :]
+
+
+def combined_mask_numpy(*masks: np.ndarray) -> np.ndarray:
+    """What every mask allows, each broadcast to the others.
+
+    >>> combined_mask_numpy(np.array([[True, False], [True, True]]), np.array([[False, True]])).astype(int)
+    array([[0, 0],
+           [0, 1]])
+    """
+    return functools.reduce(operator.and_, masks)  # "or" would let padding back in
+
+
+def combined_mask(*masks: torch.Tensor) -> torch.Tensor:
+    """What every mask allows, each broadcast to the others; see `combined_mask_numpy`."""
+    return functools.reduce(operator.and_, masks)
+
+
+@takes(scores="... t s", mask="bool (... t s)")
+def masked_scores_numpy(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Scores (... t s) with -inf where the mask says no; no mask allows everything.
+
+    >>> masked_scores_numpy(np.zeros((1, 3)), np.array([True, False, True]))
+    array([[  0., -inf,   0.]])
+    """
+    return scores if mask is None else np.where(mask, scores, -np.inf)
+
+
+@takes(scores="... t s", mask="bool (... t s)")
+def masked_scores(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Scores (... t s) with -inf where the mask says no; no mask allows everything."""
+    return scores if mask is None else scores.masked_fill(~mask, -math.inf)
