@@ -1,0 +1,274 @@
+"""MovieLens-100K: 100,000 ratings that 943 users gave 1,682 films, with time.
+
+Ids    the file's own, users 1..943 and items 1..1682; row 0 of every table is padding.
+Rule   interactions keep file order; in time order, a tie keeps file order too. For 415 of the 943 users the last
+       timestamp is tied, so which item "the last" is depends on this rule.
+Cost   2 MB fetched once, from the wheel of RecBole 1.2.1, by pip; then read from the cache without a network.
+Asked  "How do you split interactions into train and test, and what leaks if you get it wrong?"
+Source F. Maxwell Harper and Joseph A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4):19, 2015.
+       The data is GroupLens': for research, not to be redistributed without permission (`LICENCE`). We ship none of it.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from zipfile import ZipFile
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm  # type: ignore[import-untyped]  # not tqdm.auto: it warns where ipywidgets is missing
+
+Integers = NDArray[np.int64]
+
+LICENCE = """\
+MovieLens data belongs to GroupLens, University of Minnesota. It may be used for research if no endorsement by them is
+stated or implied and publications acknowledge it; it may not be redistributed, nor used commercially, without their
+permission; nobody guarantees that it is correct. Cite: F. Maxwell Harper and Joseph A. Konstan, "The MovieLens
+Datasets: History and Context", ACM Transactions on Interactive Intelligent Systems (TiiS) 5(4):19, 2015."""
+
+WHEEL = "recbole-1.2.1-py3-none-any.whl"
+WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+MEMBERS = "recbole/dataset_example/ml-100k/"
+FILES_SHA256 = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+}
+
+
+class DataUnavailable(RuntimeError):
+    """The data is neither in the cache nor to be had; the message says what to do."""
+
+    def _render_traceback_(self) -> list[str]:  # what IPython shows: the message alone
+        return [str(self)]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Who met what, how it was rated and when: four arrays of one length, in file order."""
+
+    users: Integers
+    items: Integers
+    ratings: NDArray[np.float64]
+    timestamps: Integers
+
+    def histories(self, events: Integers | None = None) -> list[Integers]:
+        """What did each user see, in time order? A list by user id of item ids; entry 0 is empty.
+
+        `events` are indices of the interactions to use, a split's `train` for instance; without it, all.
+
+        >>> log = Interactions(np.array([2, 1, 2]), np.array([30, 10, 20]), np.ones(3), np.array([9, 5, 7]))
+        >>> [history.tolist() for history in log.histories()]  # user 2 met 20 at time 7, then 30 at time 9
+        [[], [10], [20, 30]]
+        """
+        if events is None:
+            events = np.arange(len(self.users))
+        if events.ndim != 1 or not np.issubdtype(events.dtype, np.integer):
+            raise ValueError(f"events: got {events.dtype} of shape {events.shape}, expected a row of integer indices")
+        order = events[np.lexsort((events, self.timestamps[events], self.users[events]))]
+        first = np.searchsorted(self.users[order], np.arange(1, self.users.max() + 1))
+        return np.split(self.items[order], first)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MovieLens(Interactions):
+    """The interactions, and tables by item id and by user id (`len(titles)` = 1683 rows, padding included).
+
+    `load` hands everyone the same arrays, therefore read-only; `torch.tensor(x)` copies, as does `x[indices]`.
+    """
+
+    titles: NDArray[np.object_]  # of str, as genders and occupations are
+    years: Integers  # 0 = not a number in the file: items 267 ("unkonwn") and 1412 ("V")
+    genres: tuple[tuple[str, ...], ...]
+    ages: Integers
+    genders: NDArray[np.object_]
+    occupations: NDArray[np.object_]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Indices into the interactions: disjoint, together complete."""
+
+    train: Integers
+    validation: Integers
+    test: Integers
+
+
+def leave_one_out(data: Interactions) -> Split:
+    """Which event of each user is held out? The last for test, the one before for validation; by user, then time.
+
+    A user with fewer than three events has all of them in train (nobody in ML-100K has fewer than 20). The rule
+    leaks across users: a training event of one may be later than the test event of another.
+
+    >>> log = Interactions(np.array([1, 1, 1, 2]), np.array([10, 20, 30, 10]), np.ones(4), np.array([5, 9, 9, 7]))
+    >>> leave_one_out(log)  # user 1: 20 and 30 are tied, 20 comes first in the file; user 2 has one event
+    Split(train=array([0, 3]), validation=array([1]), test=array([2]))
+    """
+    order = np.lexsort((data.timestamps, data.users))  # a stable sort, so that ties keep file order
+    users = data.users[order]
+    counts = np.bincount(users)
+    place = counts.cumsum()[users] - np.arange(len(users))  # 1 = the user's last event
+    place[counts[users] < 3] = 3
+    return Split(order[place > 2], order[place == 2], order[place == 1])
+
+
+def global_time_split(data: Interactions, validation: float = 0.1, test: float = 0.1) -> Split:
+    """Which events come after everything that was trained on? One cut in time for all users; parts in time order.
+
+    The cuts are quantiles of all timestamps. An event at a cut belongs to the later part, with all that are tied with
+    it, so that every time in train is below every time in validation, and that below every time in test.
+    Honest, but cold: of the 166 users in ML-100K's test part, 97 have no event in train.
+
+    >>> log = Interactions(np.ones(5, int), np.arange(1, 6), np.ones(5), np.array([10, 20, 30, 30, 40]))
+    >>> global_time_split(log, validation=0.4, test=0.2)  # the cuts are 30 and 40; both events at 30 go together
+    Split(train=array([0, 1]), validation=array([2, 3]), test=array([4]))
+    """
+    for name, share in {"validation": validation, "test": test, "validation + test": validation + test}.items():
+        if not 0 < share < 1:
+            raise ValueError(f"{name}: got {share}, expected a share of the events above 0 and below 1")
+    cuts = np.quantile(data.timestamps, [1 - validation - test, 1 - test], method="higher")
+    order = np.argsort(data.timestamps, kind="stable")
+    return Split(*np.split(order, np.searchsorted(data.timestamps[order], cuts)))
+
+
+@cache
+def load() -> MovieLens:
+    """ML-100K, fetched if need be; the second call returns the same object."""
+    folder = fetch()
+    interactions = np.loadtxt(folder / "ml-100k.inter", dtype=np.int64, delimiter="\t", skiprows=1)
+    users, items, ratings, timestamps = np.ascontiguousarray(interactions.T)
+    _, titles, years, classes = zip(*_rows(folder / "ml-100k.item"), strict=True)
+    _, ages, genders, occupations, _ = zip(*_rows(folder / "ml-100k.user"), strict=True)
+    data = MovieLens(
+        users=users,
+        items=items,
+        ratings=ratings.astype(np.float64),
+        timestamps=timestamps,
+        titles=np.array(["", *titles], dtype=object),
+        years=np.array([0, *(int(year) if year.isdigit() else 0 for year in years)], dtype=np.int64),
+        genres=((), *(tuple(genres.split(" ")) for genres in classes)),
+        ages=np.array([0, *map(int, ages)], dtype=np.int64),
+        genders=np.array(["", *genders], dtype=object),
+        occupations=np.array(["", *occupations], dtype=object),
+    )
+    for column in vars(data).values():
+        if isinstance(column, np.ndarray):
+            column.setflags(write=False)
+    return data
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """The rows below the header; the file lists ids 1, 2, 3, …, so row number = id."""
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def cache_folder() -> Path:
+    """Where the three files are kept: `$RECATTN_CACHE_DIR/ml-100k`, or in the user's cache folder."""
+    root = os.environ.get("RECATTN_CACHE_DIR") or platformdirs.user_cache_path("recattn-mini")
+    return Path(root).expanduser().absolute() / "ml-100k"
+
+
+def fetch() -> Path:
+    """See to it that the cache holds the three files, each with its right checksum, and return their folder.
+
+    Files placed there by hand will do; a damaged or incomplete folder is replaced and kept beside as `ml-100k.damaged`.
+    Processes wait for each other. A fetch that fails or is interrupted leaves nothing behind but a lock file.
+    """
+    folder = cache_folder()
+    try:
+        if _faults(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_suffix(".lock")):
+                if faults := _faults(folder):  # asked again: another process may have fetched while this one waited
+                    _replace(folder, faults)
+    except OSError as error:
+        raise DataUnavailable(
+            f"MovieLens-100K is not in {folder} ({', '.join(_faults(folder))}) and could not be fetched ({error}). Run "
+            f"`recattn data` with a network, or put the three files into that folder by hand: they are in the zip file "
+            f"{WHEEL}, under {MEMBERS}."
+        ) from None
+    except KeyboardInterrupt:
+        print("Interrupted, and nothing was kept: `recattn data` fetches MovieLens-100K.", file=sys.stderr)
+        raise
+    return folder
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _faults(folder: Path) -> list[str]:
+    """What is wrong with the three files, a few words for each."""
+    faults = []
+    for name, published in FILES_SHA256.items():
+        try:
+            if _sha256(folder / name) != published:
+                faults.append(f"{name} damaged")
+        except FileNotFoundError:
+            faults.append(f"{name} missing")
+        except OSError as error:
+            faults.append(f"{name} unreadable: {error.strerror}")
+    return faults
+
+
+def _replace(folder: Path, faults: list[str]) -> None:
+    """Fetch into a folder beside `folder`, verify, swap. Whatever goes wrong is raised as an OSError."""
+    partial, damaged = folder.with_suffix(".partial"), folder.with_suffix(".damaged")
+    fresh = partial / folder.name
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process may have left it; the lock is ours
+    try:
+        fresh.mkdir(parents=True)
+        _download(partial)
+        if (came := _sha256(partial / WHEEL)) != WHEEL_SHA256:
+            raise OSError(f"the {WHEEL} that came is not the one published: SHA-256 {came}, expected {WHEEL_SHA256}")
+        with ZipFile(partial / WHEEL) as wheel:
+            for name in FILES_SHA256:
+                (fresh / name).write_bytes(wheel.read(MEMBERS + name))
+        if wrong := _faults(fresh):
+            raise OSError(f"{WHEEL} holds other data than published: {', '.join(wrong)}")
+        if folder.exists():
+            shutil.rmtree(damaged, ignore_errors=True)
+            os.replace(folder, damaged)
+            print(f"Fetched anew ({', '.join(faults)}); the old folder is now {damaged}", file=sys.stderr)
+        os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _download(into: Path) -> None:
+    """Let pip bring the wheel: it knows the user's mirrors, proxies and certificates."""
+    try:
+        progress = "raw" if int(metadata.version("pip").split(".")[0]) >= 25 else "off"  # raw came with 24.1
+    except metadata.PackageNotFoundError:
+        raise OSError(f"{sys.executable} has no pip") from None
+    # no pip cache, so that a bad wheel does not come again; temporary files inside, so that a killed pip leaves none
+    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
+    options += ["--retries=1", "--timeout=15", f"--progress-bar={progress}", f"--dest={into}"]
+    command = [sys.executable, "-m", "pip", "download", *options, "recbole==1.2.1"]
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(into))
+    said = "nothing"
+    with (
+        tqdm(desc="MovieLens-100K", unit="B", unit_scale=True, leave=False) as bar,
+        Popen(command, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace") as pip,
+    ):
+        try:
+            for line in pip.stdout or ():
+                if match := re.match(r"Progress (\d+) of (\d+)", line):
+                    bar.total = int(match[2])
+                    bar.update(int(match[1]) - bar.n)
+                elif line.strip():
+                    said = line.strip()
+        except BaseException:
+            pip.kill()  # a notebook interrupts this process alone
+            raise
+    if pip.returncode:
+        raise OSError(f"pip said: {said}")

@@ -1,0 +1,78 @@
+"""One exercise, one file: what every right answer does, and the wrong answers people give.
+
+A spec `x.py` imports the library's answers by name (`x`, `x_numpy`, `X`) and holds
+
+    inputs()          named cases: every axis another size, an empty row, logits beyond 1,000, a view, a batch of one
+    check_*(f)        its docstring is the sentence that a learner reads
+    @wrong("hint")    a known wrong answer; the hint is what a learner who wrote it is told
+    @right            a right answer written differently, which must be accepted
+    HINTS             three, from a nudge to a recipe
+    LEVEL, MINUTES    how hard, how long in an interview
+    FORBIDDEN         calls that would give the exercise away, by qualified name
+
+Everything is written once, for tensors; `judge` carries it over to NumPy forms and to modules. A spec is found by its
+file name: adding one registers nothing.
+"""
+
+import ast
+import functools
+import importlib.util
+import pkgutil
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a spec says of its exercise, read from its text: nothing is imported, so that `recattn` needs no torch."""
+
+    level: str
+    minutes: int
+    answers: dict[str, str]  # name of an answer → module of the library that holds it
+
+
+def names() -> list[str]:
+    """Every exercise, found by the file name of its spec."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def exercise_of(answer: str) -> str:
+    """The exercise that an answer of this name belongs to: `x`, `x_numpy` and the class `X` are all of `x`.
+
+    >>> exercise_of("softmax_numpy"), exercise_of("AdditiveAttention")
+    ('softmax', 'additive_attention')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", answer).lower().removesuffix("_numpy")
+
+
+@functools.cache
+def facts(exercise: str) -> Facts:
+    """Level, minutes and answers of an exercise."""
+    tree = ast.parse((Path(__path__[0]) / f"{exercise}.py").read_text(encoding="utf-8"))
+    answers = {
+        alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if exercise_of(alias.name) == exercise
+    }
+    assigned = [n for n in tree.body if isinstance(n, ast.Assign)]
+    [(level, minutes)] = [
+        ast.literal_eval(n.value) for n in assigned if ast.unparse(n.targets[0]) == "(LEVEL, MINUTES)"
+    ]
+    return Facts(level, minutes, answers)
+
+
+@functools.cache
+def answer_names() -> dict[str, str]:
+    """Every answer that can be asked for, in every form, and the exercise it belongs to."""
+    return {answer: exercise for exercise in names() for answer in facts(exercise).answers}
+
+
+def answer_source(answer: str) -> str:
+    """The text of the library's module that answers."""
+    spec = importlib.util.find_spec(facts(exercise_of(answer)).answers[answer])
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")

@@ -1,0 +1,120 @@
+"""The words that specs are written in: wrong, right, teaching, needs_gradient; same, gradients."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Mistake(AssertionError):
+    """What is wrong with an answer, in words for the one who wrote it."""
+
+
+class Named(Mistake):
+    """A mistake whose message already says which one it is: a wrong kind, dtype or number of results."""
+
+
+def wrong(hint: str) -> Callable[[Callable], Callable]:
+    """Mark a known wrong answer; `hint` is what a learner who wrote it is told."""
+
+    def mark(function: Callable) -> Callable:
+        function.hint = hint  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def right(function: Callable) -> Callable:
+    """Mark a right answer that is written differently: einsum, a loop, another order."""
+    function.is_right = True  # type: ignore[attr-defined]
+    return function
+
+
+def teaching(check: Callable) -> Callable:
+    """Mark a check that rejects nothing that others let through; it is there for its sentence."""
+    check.teaches = True  # type: ignore[attr-defined]
+    return check
+
+
+def needs_gradient(check: Callable) -> Callable:
+    """Mark a check that differentiates the answer, so that it is not asked of a NumPy form."""
+    check.needs_gradient = True  # type: ignore[attr-defined]
+    return check
+
+
+def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:
+    """Standard normal float64 tensors from NumPy's frozen stream."""
+    rng = np.random.RandomState(seed)
+    return [torch.from_numpy(rng.randn(*shape)) for shape in shapes]
+
+
+def gradients(f: Callable, *args: Any) -> tuple[torch.Tensor | None, ...]:
+    """The gradients of every floating input under a random upstream gradient (a sum would hide softmax's)."""
+    args = tuple(a.detach().requires_grad_(a.is_floating_point()) if isinstance(a, torch.Tensor) else a for a in args)
+    leaves = [a for a in args if isinstance(a, torch.Tensor) and a.requires_grad]
+    out = f(*args)
+    if not isinstance(out, torch.Tensor) or not out.requires_grad:
+        return (None,) * len(leaves)
+    upstream = torch.from_numpy(np.random.RandomState(1).randn(*out.shape)).to(out.dtype)
+    try:
+        return torch.autograd.grad(out, leaves, upstream, allow_unused=True)
+    except RuntimeError as error:
+        raise Mistake(f"autograd cannot differentiate it: {str(error).splitlines()[0]}") from None
+
+
+def same(got: Any, want: Any, tolerance: float = 1e-9, what: str = "") -> None:
+    """Same structure, dtype, shape, then values; otherwise say what came, what was expected, where they differ most."""
+    if isinstance(want, tuple):
+        if not isinstance(got, (tuple, list)) or len(got) != len(want):
+            raise Named(f"{len(want)} results are expected, as a tuple; got {_name(got)}")
+        for n, (one, other) in enumerate(zip(got, want, strict=True)):
+            same(one, other, tolerance, f"result {n}: ")
+        return
+    if want is None:
+        return
+    if got is None:
+        raise Named(what + "nothing came back (None): is a return missing, or a gradient cut off by detach?")
+    if not isinstance(got, torch.Tensor):
+        raise Named(f"{what}one array is expected, got {_name(got)}")
+    if got.dtype != want.dtype:
+        raise Named(f"{what}dtype {_dtype(got)}, expected {_dtype(want)}")
+    if got.shape != want.shape:
+        swapped = _swapped(got.shape, want.shape)
+        kind = Named if swapped else Mistake
+        raise kind(f"{what}shape {tuple(got.shape)}, expected {tuple(want.shape)}{swapped}")
+    got, want = got.detach(), want.detach()
+    if want.is_floating_point() and not want.isnan().any() and (nan := got.isnan()).any():
+        at = tuple(nan.nonzero()[0].tolist())
+        raise Mistake(f"{what}{int(nan.sum())} of {got.numel()} values are NaN, the first at {at}")
+    differs = ~torch.isclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True)
+    if differs.any():
+        distance = torch.where(differs, (got.double() - want.double()).abs().nan_to_num(torch.inf), -1.0)
+        at = tuple(int(i) for i in np.unravel_index(int(distance.argmax()), got.shape))
+        raise Mistake(
+            f"{what}at {at} got {_value(got[at])}, expected {_value(want[at])}; "
+            f"{int(differs.sum())} of {got.numel()} values differ"
+        )
+
+
+def _name(x: Any) -> str:
+    if isinstance(x, (tuple, list)):
+        return f"a {type(x).__name__} of {len(x)}"
+    return "nothing (None)" if x is None else f"a {type(x).__module__}.{type(x).__qualname__}".replace("builtins.", "")
+
+
+def _dtype(x: torch.Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _value(x: torch.Tensor) -> str:
+    return str(x.item()) if x.dtype == torch.bool else f"{x.item():.6g}"
+
+
+def _swapped(got: Iterable[int], want: Iterable[int]) -> str:
+    """', axes 1 and 2 are swapped' if that alone explains the shape."""
+    got, want = list(got), list(want)
+    off = [i for i, (a, b) in enumerate(zip(got, want, strict=False)) if a != b]
+    if len(got) == len(want) and len(off) == 2 and [got[i] for i in off] == [want[i] for i in reversed(off)]:
+        return f": axes {off[0]} and {off[1]} are swapped"
+    return ""

@@ -1,0 +1,103 @@
+"""Find calls that would give an exercise away, under whatever name, in the answer and in its own helpers.
+
+Names in the syntax tree are resolved to objects, so an alias is caught. Deliberate evasion (getattr, eval) is not
+the point: a learner who wants to cheat can read the solution.
+"""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: Iterable[Any] = ()) -> str | None:
+    """The qualified name of the first forbidden thing that the answer or a helper of its own uses, or None."""
+    forbidden = tuple(forbidden)
+    objects = {id(found): name for name in forbidden if (found := _find(name)) is not None}
+    objects |= {id(one): f"{one.__module__}.{one.__qualname__}" for one in answers}
+    methods = {name.rsplit(".", 1)[1]: name for name in forbidden if inspect.isclass(_find(name.rsplit(".", 1)[0]))}
+    seen: set[int] = set()
+    todo = list(_functions(answer))
+    while todo:
+        function = todo.pop()
+        if id(function) in seen:
+            continue
+        seen.add(id(function))
+        for found, attribute in _used(function):
+            for candidate in (found, type(found)):
+                if id(candidate) in objects:
+                    return objects[id(candidate)]
+            if attribute in methods:
+                return methods[attribute]
+            if isinstance(found, (FunctionType, type)) and found.__module__ == answer.__module__:
+                todo += _functions(found)
+    return None
+
+
+def _find(qualified: str) -> Any:
+    """The object of that name, if its package is loaded at all."""
+    parts = qualified.split(".")
+    found: Any = sys.modules.get(parts[0])
+    for part in parts[1:]:
+        found = getattr(found, part, None)
+    return found
+
+
+def _functions(answer: Any) -> Iterator[FunctionType]:
+    for one in vars(answer).values() if inspect.isclass(answer) else [answer]:
+        if isinstance(one := inspect.unwrap(one) if callable(one) else one, FunctionType):
+            yield one
+
+
+def _used(function: FunctionType) -> Iterator[tuple[Any, str]]:
+    """Every object that the function names, and the name of every attribute it takes of something local."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # no source to read: defined by exec, or a lambda within a line
+        return
+    scope = {**function.__globals__, **_closure(function), **_local_imports(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in scope:
+            yield scope[node.id], ""
+        elif isinstance(node, ast.Attribute):
+            found = _resolve(node, scope)
+            yield found, "" if isinstance(_resolve(node.value, scope), (ModuleType, type)) else node.attr
+
+
+def _closure(function: FunctionType) -> dict[str, Any]:
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    found = {}
+    for name, cell in cells.items():
+        with contextlib.suppress(ValueError):  # not assigned yet
+            found[name] = cell.cell_contents
+    return found
+
+
+def _local_imports(tree: ast.AST) -> dict[str, Any]:
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                with contextlib.suppress(ImportError):
+                    module = importlib.import_module(alias.name)
+                    found[alias.asname or alias.name.split(".")[0]] = (
+                        module if alias.asname else sys.modules[alias.name.split(".")[0]]
+                    )
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            with contextlib.suppress(ImportError):
+                module = importlib.import_module(node.module)
+                found |= {a.asname or a.name: getattr(module, a.name, None) for a in node.names}
+    return found
+
+
+def _resolve(node: ast.expr, scope: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Name):
+        return scope.get(node.id)
+    if isinstance(node, ast.Attribute):
+        return getattr(_resolve(node.value, scope), node.attr, None)
+    return None
