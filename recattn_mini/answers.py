@@ -48,7 +48,7 @@ class Notebook(pytest.File):
         except ValueError as error:
             raise self.CollectError(str(error)) from None
         broken = {answer: cell.error for cell in bad for answer in cell.answers}
-        for answer in [*notebook.answers_in(program), *broken]:
+        for answer in dict.fromkeys([*notebook.answers_in(program), *broken]):
             exercise = Exercise.from_parent(self, name=answer)
             exercise.program, exercise.syntax_error = notebook.needed(program, answer), broken.get(answer)
             yield exercise

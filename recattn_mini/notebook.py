@@ -5,6 +5,7 @@ and only these. So `pytest lessons/01_….ipynb` does not wait for plots, and a 
 """
 
 import ast
+import contextlib
 import json
 import linecache
 import os
@@ -19,6 +20,11 @@ from typing import Any
 from recattn_mini.exercises import answer_names
 
 YOUR_TURN = "your turn"
+MAGICS = {
+    r"^([ \t]*)[%!?].*": r"\1pass",  # %matplotlib inline, !ls, ?softmax; may be all that an `if` holds
+    r"^([ \t]*)[\w.]+\?\??[ \t]*$": r"\1pass",  # softmax?
+    r"^([ \t]*[\w, ]+=)[ \t]*[%!].*": r"\1 None",  # lines = !ls
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ def needed(program: Iterable[Statement], name: str) -> list[Statement]:
     while todo:
         want = todo.pop()
         for n, statement in enumerate(program):
-            if want in statement.binds and n not in chosen:
+            if {want, "*"} & statement.binds and n not in chosen:
                 chosen.add(n)
                 todo |= statement.uses
     return [program[n] for n in sorted(chosen)]
@@ -64,8 +70,13 @@ def _binds(node: ast.stmt) -> frozenset[str]:
     for n in ast.walk(node):
         if isinstance(n, (ast.Import, ast.ImportFrom)):
             found |= {a.asname or a.name.split(".")[0] for a in n.names}
-        elif isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
-            found.add(n.id)
+        elif isinstance(n, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(n.ctx, ast.Store):
+            while not isinstance(n, ast.Name):  # table[3] = 4 changes what `table` is
+                if not isinstance(n, (ast.Attribute, ast.Subscript)):
+                    break
+                n = n.value
+            else:
+                found.add(n.id)
         elif isinstance(n, (ast.FunctionDef, ast.ClassDef)):
             found.add(n.name)
     return frozenset(found)
@@ -89,9 +100,16 @@ def code_cells(notebook: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def text(cell: dict[str, Any]) -> str:
-    """A cell's source; on disk it may be a list of lines. Magics become empty lines, so that line numbers stay."""
+    """A cell's source; on disk it may be a list of lines. Where IPython's own syntax stands, the line numbers stay."""
     source = "".join(cell["source"])
-    return re.sub(r"^\s*[%!?].*$", "", source, flags=re.MULTILINE)
+    with contextlib.suppress(SyntaxError, ValueError):
+        ast.parse(source)  # a line of an expression may begin with % and be no magic
+        return source
+    if re.match(r"\s*%%(?!time|capture|prun)", source):
+        return "\n" * source.count("\n")  # another language, or a file's content
+    for magic, instead in MAGICS.items():
+        source = re.sub(magic, instead, source, flags=re.MULTILINE)
+    return source
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -169,6 +187,8 @@ def solved(source: str, answer: str) -> str:
 
 
 def _head(node: Any, lines: list[str]) -> str:
+    if ast.get_docstring(node) is None:
+        raise ValueError(f"{node.name} must have a docstring, which is the question; got none")
     return "\n".join(lines[node.lineno - 1 : node.body[0].end_lineno])
 
 

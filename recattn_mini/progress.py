@@ -6,15 +6,15 @@ A file that is damaged, or not ours, is set aside under another name, and a sent
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
+from recattn_mini import files
 from recattn_mini.exercises import exercise_of
 from recattn_mini.judge.verdict import Verdict
 
@@ -45,7 +45,7 @@ def load() -> tuple[dict[str, Entry], str]:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["version"] != VERSION:
             raise ValueError(f"version {kept['version']!r}, expected {VERSION}")
-        return {name: Entry(**entry) for name, entry in kept["exercises"].items()}, ""
+        return {name: _entry(entry) for name, entry in kept["exercises"].items()}, ""
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
@@ -67,7 +67,8 @@ def record(verdict: Verdict) -> str:
             entry.last, entry.outcome, entry.diagnosis = now, verdict.outcome, verdict.diagnosis
             if verdict.outcome == "holds":
                 entry.held = entry.held or now
-            _write({"version": VERSION, "exercises": {name: asdict(e) for name, e in sorted(known.items())}})
+            content = {"version": VERSION, "exercises": {name: asdict(e) for name, e in sorted(known.items())}}
+            files.write(path(), json.dumps(content, indent=1, ensure_ascii=False))
     except OSError as error:
         return f"progress cannot be kept: {error}"
     return note
@@ -87,10 +88,13 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _write(content: dict) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path().parent, suffix=".tmp", delete=False, encoding="utf-8") as new:
-        json.dump(content, new, indent=1, ensure_ascii=False)
-    os.replace(new.name, path())
+def _entry(kept: dict) -> Entry:
+    entry = Entry(**kept)
+    for field in fields(Entry):
+        value, default = getattr(entry, field.name), field.default
+        if not (isinstance(value, type(default)) or (default is None and isinstance(value, str))):
+            raise ValueError(f"{field.name} is {value!r}")
+    return entry
 
 
 def _set_aside(file: Path, error: Exception) -> str:

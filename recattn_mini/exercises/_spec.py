@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+TOLERANCE = 1e-9
+
 
 class Mistake(AssertionError):
     """What is wrong with an answer, in words for the one who wrote it."""
@@ -49,6 +51,11 @@ def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor
     return [torch.from_numpy(rng.randn(*shape)) for shape in shapes]
 
 
+def float64(values: Any) -> torch.Tensor:
+    """A float64 tensor of literals; by way of float32 a logarithm would lose half its digits."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
 def gradients(f: Callable, *args: Any) -> tuple[torch.Tensor | None, ...]:
     """The gradients of every floating input under a random upstream gradient (a sum would hide softmax's)."""
     args = tuple(a.detach().requires_grad_(a.is_floating_point()) if isinstance(a, torch.Tensor) else a for a in args)
@@ -63,13 +70,23 @@ def gradients(f: Callable, *args: Any) -> tuple[torch.Tensor | None, ...]:
         raise Mistake(f"autograd cannot differentiate it: {str(error).splitlines()[0]}") from None
 
 
-def same(got: Any, want: Any, tolerance: float = 1e-9, what: str = "") -> None:
-    """Same structure, dtype, shape, then values; otherwise say what came, what was expected, where they differ most."""
+def finite(found: tuple[torch.Tensor | None, ...], names: tuple[str, ...]) -> None:
+    """No NaN and no infinity in any gradient; one that never arrived is another check's business."""
+    for gradient, name in zip(found, names, strict=True):
+        if gradient is not None and not gradient.isfinite().all():
+            raise Mistake(f"the gradient of {name} is not finite in {int((~gradient.isfinite()).sum())} places")
+
+
+def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> None:
+    """Same structure, dtype, shape, values to 1e-9; otherwise say what came, what was expected, where it is worst.
+
+    `names` are those of several results.
+    """
     if isinstance(want, tuple):
         if not isinstance(got, (tuple, list)) or len(got) != len(want):
             raise Named(f"{len(want)} results are expected, as a tuple; got {_name(got)}")
         for n, (one, other) in enumerate(zip(got, want, strict=True)):
-            same(one, other, tolerance, f"result {n}: ")
+            same(one, other, what=f"{names[n] if names else f'result {n}'}: ")
         return
     if want is None:
         return
@@ -87,7 +104,7 @@ def same(got: Any, want: Any, tolerance: float = 1e-9, what: str = "") -> None:
     if want.is_floating_point() and not want.isnan().any() and (nan := got.isnan()).any():
         at = tuple(nan.nonzero()[0].tolist())
         raise Mistake(f"{what}{int(nan.sum())} of {got.numel()} values are NaN, the first at {at}")
-    differs = ~torch.isclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True)
+    differs = ~torch.isclose(got, want, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
     if differs.any():
         distance = torch.where(differs, (got.double() - want.double()).abs().nan_to_num(torch.inf), -1.0)
         at = tuple(int(i) for i in np.unravel_index(int(distance.argmax()), got.shape))

@@ -102,7 +102,9 @@ def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
             if named := isinstance(mistake, Named):
                 break
         except Raised as raised:
-            return _raised(replace(verdict, results=tuple(results)), raised.error, answer)
+            verdict = _raised(replace(verdict, results=tuple(results)), raised.error, answer)
+            hint = looks_like(answer, spec, with_gradients=False) if verdict.outcome == "raised" else None
+            return replace(verdict, diagnosis=f"looks like: {hint}") if hint else verdict
     verdict = replace(verdict, results=tuple(results))
     if all(r.held for r in results):
         return verdict

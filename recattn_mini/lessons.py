@@ -1,0 +1,74 @@
+"""Where the lessons come from, what one asks, and whether somebody wrote in it.
+
+In a clone a fresh lesson is rendered from lessons/source; a wheel carries them as they were when it was built. What a
+lesson's `recattn` metadata holds is written by lessons/build.py. As text, without torch: see `notebook`.
+"""
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from recattn_mini import notebook
+
+PACKAGE = Path(__file__).parent
+
+
+def clone() -> Path | None:
+    """The clone that this package runs from; None where it was installed from a wheel."""
+    return PACKAGE.parent if (PACKAGE.parent / "lessons" / "source").is_dir() else None
+
+
+def names() -> list[str]:
+    """Every lesson there is, in order: `01_what_is_attention`, …"""
+    root = clone()
+    found = (root / "lessons" / "source").glob("[0-9]*.py") if root else (PACKAGE / "_lessons").glob("*.ipynb")
+    return sorted(path.stem for path in found)
+
+
+def fresh(name: str) -> str:
+    """The text of a lesson in which nothing is answered yet."""
+    if root := clone():
+        return builder().lesson(root / "lessons" / "source" / f"{name}.py")
+    return (PACKAGE / "_lessons" / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
+def builder() -> ModuleType:
+    """lessons/build.py, which stands beside this package and not in it."""
+    spec = importlib.util.spec_from_file_location("recattn_build", PACKAGE.parent / "lessons" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def fingerprint(lesson: dict[str, Any]) -> str:
+    """What changes with every edit of a cell, and with nothing that Jupyter does by itself."""
+    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in lesson["cells"]]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
+
+
+def is_edited(path: Path) -> bool:
+    """Whether a notebook holds anything but what was built; one that cannot be read is somebody's too."""
+    try:
+        found = notebook.read(path)
+    except ValueError:
+        return True
+    return facts(found).get("sha256") != fingerprint(found)
+
+
+def facts(lesson: dict[str, Any]) -> dict[str, Any]:
+    """What the build wrote down of a lesson: its name, its fingerprint, its exercises by the id of their cells."""
+    found = lesson.get("metadata", {}).get("recattn", {})
+    return found if isinstance(found, dict) else {}
+
+
+def exercises(lesson: dict[str, Any]) -> dict[str, str]:
+    """The id of the cell that asks for it, by answer; where a tool has dropped that, the answers that stand there."""
+    if asked := facts(lesson).get("exercises"):
+        return {answer: cell for cell, answer in asked.items()}
+    found, broken = notebook.program(lesson, "lesson")
+    return dict.fromkeys([*notebook.answers_in(found), *(a for cell in broken for a in cell.answers)], "")

@@ -1,0 +1,170 @@
+"""The tests of the tests: every key holds, every known wrong answer is named, every right one accepted."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from recattn_mini.attention import masks
+from recattn_mini.exercises import additive_attention, answer_names, facts, names
+from recattn_mini.judge.answer import Answer
+from recattn_mini.judge.diagnosis import alike, behaviour, wrong_answers
+from recattn_mini.judge.judge import answers, checks, judge, load
+
+NAMED = {name: load(name) for name in names()}
+KEYS = [pytest.param(key, id=key.__name__) for spec in NAMED.values() for key in answers(spec)]
+WRONG = [pytest.param(n, bad, id=f"{n}-{bad.__name__}") for n, s in NAMED.items() for bad in wrong_answers(s)]
+RIGHT = [
+    pytest.param(n, f, id=f"{n}-{f.__name__}")
+    for n, s in NAMED.items()
+    for f in vars(s).values()
+    if hasattr(f, "is_right")
+]
+CHECKS = [
+    pytest.param(n, c, id=f"{n}-{c.__name__.removeprefix('check_')}")
+    for n, s in NAMED.items()
+    for c in checks(s)
+    if not hasattr(c, "teaches")
+]
+
+
+def as_learners(function, exercise):
+    """The same function as a learner would have named it, in the form that the spec is written for."""
+    if exercise not in facts(exercise).answers:  # it has a NumPy form only
+        return as_numpy(function, exercise)
+
+    def learners(*args):
+        return function(*args)
+
+    learners.__name__ = exercise
+    return learners
+
+
+def as_numpy(function, exercise):
+    def tensors(x):
+        return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+
+    def arrays(x):
+        return tuple(map(arrays, x)) if isinstance(x, tuple) else x.detach().numpy()
+
+    def learners(*args):
+        return arrays(function(*map(tensors, args)))
+
+    learners.__name__ = f"{exercise}_numpy"
+    return learners
+
+
+def as_module(function, key):
+    """The library's module with another `forward`, which has the same parameters."""
+
+    def forward(self, q, k, v, mask=None):
+        return function(q, k, v, self.q_proj.weight, self.k_proj.weight, self.score.weight[0], mask)
+
+    return type(key.__name__, (key,), {"forward": forward, "__module__": __name__})
+
+
+def judged(function, exercise):
+    return judge(as_learners(function, exercise))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_key_holds(key):
+    verdict = judge(key)
+    assert verdict.outcome == "holds", str(verdict)
+
+
+@pytest.mark.parametrize(("exercise", "bad"), WRONG)
+def test_a_wrong_answer_is_named(exercise, bad):
+    verdict = judged(bad, exercise)
+    assert verdict.outcome in ("wrong", "raised"), str(verdict)
+    assert verdict.diagnosis == f"looks like: {bad.hint}" or not verdict.diagnosis, str(verdict)
+    assert verdict.diagnosis or any("shape" in r.seen or "dtype" in r.seen for r in verdict.results), str(verdict)
+
+
+@pytest.mark.parametrize(("exercise", "bad"), WRONG)
+def test_a_wrong_answer_is_named_in_its_numpy_form_too(exercise, bad):
+    if f"{exercise}_numpy" not in answer_names():
+        pytest.skip("no NumPy form")
+    spec, numpy_form = NAMED[exercise], as_numpy(bad, exercise)
+    verdict = judge(numpy_form)
+    if exercise in answer_names() and alike(*(list(behaviour(f, spec, False)) for f in (bad, getattr(spec, exercise)))):
+        assert verdict.outcome == "holds", f"a mistake of the gradient alone; {verdict}"
+    else:
+        assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
+
+
+@pytest.mark.parametrize("bad", [pytest.param(f, id=f.__name__) for f in wrong_answers(additive_attention)])
+def test_a_wrong_answer_is_named_in_a_module_too(bad):
+    verdict = judge(as_module(bad, additive_attention.AdditiveAttention))
+    assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
+
+
+@pytest.mark.parametrize(("exercise", "good"), RIGHT)
+def test_a_right_answer_written_differently_holds(exercise, good):
+    for form in [as_learners(good, exercise), as_numpy(good, exercise)]:
+        verdict = judge(form)
+        assert verdict.outcome == "holds", str(verdict)
+
+
+@pytest.mark.parametrize(("exercise", "check"), CHECKS)
+def test_a_check_rejects_what_no_other_does(exercise, check):
+    spec = NAMED[exercise]
+
+    def failed_by(bad):
+        return {c.__name__ for c in checks(spec) if not holds(c, bad, exercise)}
+
+    assert any(failed_by(bad) == {check.__name__} for bad in wrong_answers(spec)), "label it @teaching, or sharpen it"
+
+
+def holds(check, bad, exercise):
+    learners = as_learners(bad, exercise)
+    if learners.__name__.endswith("_numpy") and hasattr(check, "needs_gradient"):
+        return True
+    try:
+        check(Answer(learners, NAMED[exercise]))
+        return True
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize("exercise", NAMED)
+def test_a_spec_is_complete(exercise):
+    spec = NAMED[exercise]
+    right = [f for f in vars(spec).values() if hasattr(f, "is_right")]
+    assert len(wrong_answers(spec)) >= 5
+    assert len(right) >= 2
+    assert len(spec.HINTS) == 3
+    assert all(spec.HINTS)
+    assert facts(exercise).level in ("easy", "medium", "hard")
+    assert facts(exercise).minutes > 0
+    assert set(facts(exercise).answers) == {a.__name__ for a in answers(spec)}
+    for check in checks(spec):
+        assert check.__doc__, check.__name__
+    hints = [bad.hint for bad in wrong_answers(spec)]
+    assert len(set(hints)) == len(hints)
+
+
+@pytest.mark.parametrize("exercise", NAMED)
+def test_no_two_wrong_answers_behave_alike(exercise):
+    spec = NAMED[exercise]
+    known = {bad.__name__: list(behaviour(bad, spec, with_gradients=True)) for bad in wrong_answers(spec)}
+    pairs = [(a, b) for a in known for b in known if a < b and alike(known[a], known[b])]
+    assert not pairs
+
+
+@pytest.mark.parametrize("exercise", NAMED)
+def test_inputs_have_unequal_axes_and_come_anew(exercise):
+    spec = NAMED[exercise]
+    first, second = spec.inputs(), spec.inputs()
+    for name in first:
+        assert alike(first[name], second[name]), "inputs must be the same every time"
+    assert any(not x.is_contiguous() for case in first.values() for x in case if hasattr(x, "is_contiguous")), "no view"
+
+
+def test_every_exercise_belongs_to_a_function_of_the_library():
+    for answer, exercise in answer_names().items():
+        assert inspect.isfunction(inspect.unwrap(getattr(NAMED[exercise], answer))) or inspect.isclass(
+            getattr(NAMED[exercise], answer)
+        )
+    assert masks.causal_mask in answers(NAMED["causal_mask"])
