@@ -104,7 +104,7 @@ class Check(pytest.Item):
         if not result.held:
             raise CheckFailed(verdict, result)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # type: ignore[override]
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         """What the learner did, without a line of ours."""
         return str(excinfo.value) if isinstance(excinfo.value, CheckFailed) else str(super().repr_failure(excinfo))
 

@@ -70,12 +70,10 @@ def _binds(node: ast.stmt) -> frozenset[str]:
     for n in ast.walk(node):
         if isinstance(n, (ast.Import, ast.ImportFrom)):
             found |= {a.asname or a.name.split(".")[0] for a in n.names}
-        elif isinstance(n, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(n.ctx, ast.Store):
-            while not isinstance(n, ast.Name):  # table[3] = 4 changes what `table` is
-                if not isinstance(n, (ast.Attribute, ast.Subscript)):
-                    break
-                n = n.value
-            else:
+        elif isinstance(getattr(n, "ctx", None), ast.Store):
+            while isinstance(n, (ast.Attribute, ast.Subscript, ast.Starred)):
+                n = n.value  # table[3] = 4 changes what `table` is
+            if isinstance(n, ast.Name):
                 found.add(n.id)
         elif isinstance(n, (ast.FunctionDef, ast.ClassDef)):
             found.add(n.name)

@@ -57,9 +57,9 @@ def additive_attention(
 
 
 class AdditiveAttention(nn.Module):
-    """Additive attention that learns its weights: widths d of q, c of k, a of the hidden layer.
+    """softmax over s of score · tanh(W_q q + W_k k), times v; widths d of q, c of k, a of the hidden layer.
 
-    Parameters: q_proj.weight (a d), k_proj.weight (a c), score.weight (1 a); no biases.
+    Parameters: q_proj.weight (a d), k_proj.weight (a c), score.weight (1 a); no biases, no scale.
     """
 
     def __init__(self, d: int, c: int, a: int) -> None:
@@ -71,5 +71,8 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """q (... t d), k (... s c), v (... s e), mask bool (... t s), True = may attend -> (... t e)."""
+        """q (... t d), k (... s c), v (... s e) -> (... t e); a query that may attend to nothing gets zeros.
+
+        mask is boolean and broadcasts to (... t s), True = may attend.
+        """
         return additive_attention(q, k, v, self.q_proj.weight, self.k_proj.weight, self.score.weight[0], mask)

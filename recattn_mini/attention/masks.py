@@ -24,9 +24,10 @@ from recattn_mini.shapes import takes
 
 @takes(q="... t d", k="... s c")
 def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Query positions q (... t d), key positions k (... s d) -> (t s): attend to yourself and to what came before.
+    """Query positions q (... t d), key positions k (... s d) -> (t s), boolean; True = may attend.
 
-    The last query stands on the last key, also when there are fewer queries than keys (decoding with a KV cache).
+    A query attends to itself and to what came before. The last query stands on the last key, also when there are
+    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
 
     >>> causal_mask_numpy(np.zeros((2, 1)), np.zeros((3, 1))).astype(int)
     array([[1, 1, 0],
@@ -39,7 +40,15 @@ def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 @takes(q="... t d", k="... s c")
 def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    """Query positions q (... t d), key positions k (... s d) -> (t s), on q's device; see `causal_mask_numpy`."""
+    """Query positions q (... t d), key positions k (... s d) -> (t s), boolean, on q's device; True = may attend.
+
+    A query attends to itself and to what came before. The last query stands on the last key, also when there are
+    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
+
+    >>> causal_mask(torch.zeros(2, 1), torch.zeros(3, 1)).int()
+    tensor([[1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
+    """
     t, s = q.shape[-2], k.shape[-2]
     position = torch.arange(t, device=q.device) + (s - t)
     return torch.arange(s, device=q.device) <= position[:, None]
@@ -47,7 +56,9 @@ def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 @takes(items="int b s")
 def padding_mask_numpy(items: np.ndarray) -> np.ndarray:
-    """Histories of item ids (b s), 0 = padding on either side -> (b 1 1 s): padding is attended to by nobody.
+    """Histories of item ids (b s) -> (b 1 1 s), boolean; True = may be attended to, wherever the id is not 0.
+
+    Padding may stand on either side. A history of nothing but padding is a row of False.
 
     >>> padding_mask_numpy(np.array([[0, 0, 50, 181]])).astype(int)
     array([[[[0, 0, 1, 1]]]])
@@ -57,7 +68,13 @@ def padding_mask_numpy(items: np.ndarray) -> np.ndarray:
 
 @takes(items="int b s")
 def padding_mask(items: torch.Tensor) -> torch.Tensor:
-    """Histories of item ids (b s), 0 = padding on either side -> (b 1 1 s); see `padding_mask_numpy`."""
+    """Histories of item ids (b s) -> (b 1 1 s), boolean; True = may be attended to, wherever the id is not 0.
+
+    Padding may stand on either side. A history of nothing but padding is a row of False.
+
+    >>> padding_mask(torch.tensor([[0, 0, 50, 181]])).int()
+    tensor([[[[0, 0, 1, 1]]]], dtype=torch.int32)
+    """
     return (items != 0)[:, None, None, :]
 
 

@@ -23,7 +23,9 @@ from recattn_mini.shapes import takes
 def multiplicative_attention_numpy(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, w: np.ndarray, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """q (... t d), k (... s c), v (... s e), w (d c), mask bool (... t s), True = may attend -> (... t e).
+    """softmax(q W kᵀ) v, without a scale: q (... t d), k (... s c), v (... s e), w (d c) -> (... t e).
+
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
 
     >>> q, k, v = np.array([[1.0, 0.0]]), np.array([[1.0], [0.0]]), np.array([[8.0], [4.0]])
     >>> multiplicative_attention_numpy(q, k, v, np.array([[np.log(3.0)], [9.0]]))  # scores log 3 and 0

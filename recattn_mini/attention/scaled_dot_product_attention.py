@@ -36,9 +36,10 @@ def attention_weights_numpy(q: np.ndarray, k: np.ndarray, mask: np.ndarray | Non
 def scaled_dot_product_attention_numpy(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """q (... t d), k (... s d), v (... s e), mask bool (... t s), True = may attend -> (... t e).
+    """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
-    A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
+    no NaN in any gradient.
 
     >>> q, k = np.array([[2.0, 0.0, 0.0, 0.0]]), np.array([[np.log(3.0), 0, 0, 0], [0.0, 5, 5, 5]])
     >>> scaled_dot_product_attention_numpy(q, k, np.array([[8.0], [4.0]]))  # 0.75 · 8 + 0.25 · 4
@@ -51,7 +52,10 @@ def scaled_dot_product_attention_numpy(
 def scaled_dot_product_attention_backward_numpy(
     grad_output: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradients of q (... t d), k (... s d) and v (... s e), given that of the output (... t e).
+    """The gradients of q (... t d), k (... s d) and v (... s e), given that of softmax(q kᵀ / √d) v (... t e).
+
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets a gradient
+    of zeros, and gives none.
 
     >>> one, half = np.array([[1.0]]), np.array([[0.5], [-0.5]])
     >>> grad_q, grad_k, grad_v = scaled_dot_product_attention_backward_numpy(one, 0 * one, half, half)
@@ -79,9 +83,10 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | Non
 def scaled_dot_product_attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """q (... t d), k (... s d), v (... s e), mask bool (... t s), True = may attend -> (... t e).
+    """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
-    A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
+    no NaN in any gradient.
 
     >>> q, k, v = torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([[8.0], [4.0]])
     >>> scaled_dot_product_attention(q, k, v)  # equal scores: the plain mean

@@ -20,7 +20,7 @@ from recattn_mini.shapes import takes
 
 @takes(x="... s")
 def softmax_numpy(x: np.ndarray) -> np.ndarray:
-    """Normalise the last axis of x (... s) -> (... s): every row sums to 1, a row of -inf is all zeros.
+    """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros.
 
     >>> softmax_numpy(np.log([1.0, 2.0, 5.0]))  # exp undoes log: 1, 2 and 5 parts of 8
     array([0.125, 0.25 , 0.625])

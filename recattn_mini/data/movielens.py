@@ -203,21 +203,16 @@ def fetch() -> Path:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def _faults(folder: Path) -> list[str]:
-    """What is wrong with the three files, a few words for each."""
-    faults = []
-    for name, published in FILES_SHA256.items():
-        try:
-            if _sha256(folder / name) != published:
-                faults.append(f"{name} damaged")
-        except FileNotFoundError:
-            faults.append(f"{name} missing")
-        except OSError as error:
-            faults.append(f"{name} unreadable: {error.strerror}")
-    return faults
+    """What is wrong with the three files, two words for each."""
+    wrong = [name for name, published in FILES_SHA256.items() if _sha256(folder / name) != published]
+    return [f"{name} {'damaged' if os.path.exists(folder / name) else 'missing'}" for name in wrong]
 
 
 def _replace(folder: Path, faults: list[str]) -> None:
@@ -249,7 +244,7 @@ def _download(into: Path) -> None:
     try:
         progress = "raw" if int(metadata.version("pip").split(".")[0]) >= 25 else "off"  # raw came with 24.1
     except metadata.PackageNotFoundError:
-        raise OSError(f"{sys.executable} has no pip") from None
+        raise OSError(f"this Python has no pip; `{sys.executable} -m ensurepip` brings one") from None
     # no pip cache, so that a bad wheel does not come again; temporary files inside, so that a killed pip leaves none
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
     options += ["--retries=1", "--timeout=15", f"--progress-bar={progress}", f"--dest={into}"]

@@ -1,4 +1,4 @@
-"""The words that specs are written in: wrong, right, teaching, needs_gradient; same, gradients."""
+"""The words that specs are written in: wrong, right, teaching, torch_only; same, gradients."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -39,9 +39,9 @@ def teaching(check: Callable) -> Callable:
     return check
 
 
-def needs_gradient(check: Callable) -> Callable:
-    """Mark a check that differentiates the answer, so that it is not asked of a NumPy form."""
-    check.needs_gradient = True  # type: ignore[attr-defined]
+def torch_only(check: Callable) -> Callable:
+    """Mark a check that NumPy forms are not asked: it differentiates the answer, or moves it to a device."""
+    check.torch_only = True  # type: ignore[attr-defined]
     return check
 
 
@@ -110,7 +110,7 @@ def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> No
         at = tuple(int(i) for i in np.unravel_index(int(distance.argmax()), got.shape))
         raise Mistake(
             f"{what}at {at} got {_value(got[at])}, expected {_value(want[at])}; "
-            f"{int(differs.sum())} of {got.numel()} values differ"
+            f"{int(differs.sum())} of {got.numel()} values differ{_nearly(got, want)}"
         )
 
 
@@ -126,6 +126,12 @@ def _dtype(x: torch.Tensor) -> str:
 
 def _value(x: torch.Tensor) -> str:
     return str(x.item()) if x.dtype == torch.bool else f"{x.item():.6g}"
+
+
+def _nearly(got: torch.Tensor, want: torch.Tensor) -> str:
+    """What it may be that costs half the digits and no more."""
+    nearly = torch.allclose(got.double(), want.double(), rtol=1e-5, atol=1e-5, equal_nan=True)
+    return ", in the last digits only: a float32 on the way, or a small constant added?" if nearly else ""
 
 
 def _swapped(got: Iterable[int], want: Iterable[int]) -> str:

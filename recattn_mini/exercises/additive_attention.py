@@ -11,11 +11,11 @@ from recattn_mini.exercises._spec import (
     finite,
     float64,
     gradients,
-    needs_gradient,
     random_tensors,
     right,
     same,
     teaching,
+    torch_only,
     wrong,
 )
 
@@ -33,6 +33,8 @@ def call_module(module: type, q, k, v, w_q, w_k, w_score, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights."""
     built = module(q.shape[-1], k.shape[-1], len(w_score))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "score.weight": w_score[None]}
+    with torch.no_grad():  # what a module remembers of another call must not show in this one
+        torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
     return torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
 
 
@@ -90,7 +92,7 @@ def check_large_scores(f):
     same(f(*inputs()["large"]), expected(*inputs()["large"]))
 
 
-@needs_gradient
+@torch_only
 def check_gradient(f):
     "the gradients of the inputs and of all three weights agree"
     case = inputs()["no mask"]
@@ -199,6 +201,11 @@ def softmax_overflows(q, k, v, w_q, w_k, w_score, mask=None):
     parts = masked_scores(_hidden(q, k, w_q, w_k).tanh() @ w_score, mask).exp()
     total = parts.sum(-1, keepdim=True)
     return parts / torch.where(total == 0, 1, total) @ v
+
+
+@wrong("the scores are squeezed: with one query or one key their axis goes too. Squeeze the last axis only")
+def scores_squeezed(q, k, v, w_q, w_k, w_score, mask=None):
+    return _attend((_hidden(q, k, w_q, w_k).tanh() @ w_score[:, None]).squeeze(), v, mask)
 
 
 @wrong("w_score is detached: it gets no gradient")

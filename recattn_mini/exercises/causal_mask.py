@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.masks import causal_mask, causal_mask_numpy
-from recattn_mini.exercises._spec import random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises._spec import Mistake, random_tensors, right, same, teaching, torch_only, wrong
 
 LEVEL, MINUTES = "easy", 5
 HINTS = (
@@ -19,7 +19,8 @@ def inputs() -> dict[str, tuple]:
     sizes = {"as many": (5, 5), "a cache": (3, 7), "one new query": (1, 7), "more queries": (7, 3), "one": (1, 1)}
     cases = {name: tuple(random_tensors((2, 3, t, 11), (2, 3, s, 11))) for name, (t, s) in sizes.items()}
     view, _ = random_tensors((7, 5), (1,))
-    return {**cases, "no batch": (view.T, view.T[:4])}
+    elsewhere = tuple(x.to("meta") for x in cases["a cache"])
+    return {**cases, "no batch": (view.T, view.T[:4]), "another device": elsewhere}
 
 
 def _rows(*rows: str) -> torch.Tensor:
@@ -47,19 +48,27 @@ def check_more_queries(f):
     same(f(*inputs()["more queries"]), _rows("000", "000", "000", "000", "100", "110", "111"))
 
 
+@torch_only
+def check_device(f):
+    "the mask is on q's device"
+    q, k = inputs()["another device"]
+    if f(q, k).device != q.device:
+        raise Mistake(f"the mask is on {f(q, k).device}, q on {q.device}: pass device=q.device to what makes it")
+
+
 @wrong("aligned top left: with a cache the last query must stand on the last key. Shift by s - t")
 def top_left(q, k):
-    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+    return everything(q, k).tril()
 
 
 @wrong("a query may not see itself here: the diagonal belongs to it (<=, not <)")
 def strictly_before(q, k):
-    return _shifted(q, k, -1)
+    return _shifted(q, k, k.shape[-2] - q.shape[-2] - 1)
 
 
 @wrong("every query sees one key of the future: off by one")
 def one_ahead(q, k):
-    return _shifted(q, k, 1)
+    return _shifted(q, k, k.shape[-2] - q.shape[-2] + 1)
 
 
 @wrong("the mask is upside down: it shows the future and hides the past. True means may attend")
@@ -69,13 +78,32 @@ def inverted(q, k):
 
 @wrong("the upper triangle: rows are queries, columns are keys")
 def transposed(q, k):
-    t, s = q.shape[-2], k.shape[-2]
-    return torch.ones(t, s, dtype=torch.bool).triu(s - t)
+    return everything(q, k).triu(k.shape[-2] - q.shape[-2])
 
 
 @wrong("everything may be attended to: nothing is causal yet")
 def everything(q, k):
-    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool)
+    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device)
+
+
+@wrong("nn.Transformer's mask: there True means blocked, and it is aligned top left. Here True means may attend")
+def blocked_top_left(q, k):
+    return ~top_left(q, k)
+
+
+@wrong("the shift has the wrong sign: query i stands at i + (s - t)")
+def shifted_the_wrong_way(q, k):
+    return _shifted(q, k, q.shape[-2] - k.shape[-2])
+
+
+@wrong("one new query and no cache are right, several queries on a cache are aligned top left: shift by s - t always")
+def prefill_or_decode(q, k):
+    return everything(q, k) if q.shape[-2] == 1 else top_left(q, k)
+
+
+@wrong("the mask is made on the default device, wherever q is: on a GPU it fails when it meets the scores")
+def on_the_default_device(q, k):
+    return causal_mask(torch.empty(q.shape), torch.empty(k.shape))
 
 
 @wrong("one new query sees the first key only: SDPA's is_causal aligns top left too. It stands on the last key")
@@ -90,13 +118,12 @@ def no_mask_with_a_cache(q, k):
 
 @wrong("with more queries than keys s - t is negative: do not clip it, those queries stand before every key")
 def clipped(q, k):
-    t, s = q.shape[-2], k.shape[-2]
-    return torch.arange(s) <= torch.arange(t)[:, None] + max(s - t, 0)
+    return _shifted(q, k, max(k.shape[-2] - q.shape[-2], 0))
 
 
 def _shifted(q, k, by):
-    t, s = q.shape[-2], k.shape[-2]
-    return torch.arange(s) <= torch.arange(t)[:, None] + (s - t + by)
+    keys, queries = (torch.arange(x.shape[-2], device=q.device) for x in (k, q))
+    return keys <= queries[:, None] + by
 
 
 @right
@@ -108,4 +135,4 @@ def lower_triangle(q, k):
 @right
 def double_loop(q, k):
     t, s = q.shape[-2], k.shape[-2]
-    return torch.tensor([[t - 1 - i <= s - 1 - j for j in range(s)] for i in range(t)])
+    return torch.tensor([[t - 1 - i <= s - 1 - j for j in range(s)] for i in range(t)], device=q.device)

@@ -12,11 +12,11 @@ from recattn_mini.exercises._spec import (
     finite,
     float64,
     gradients,
-    needs_gradient,
     random_tensors,
     right,
     same,
     teaching,
+    torch_only,
     wrong,
 )
 
@@ -40,7 +40,9 @@ def inputs() -> dict[str, tuple]:
     square_k, square_w = random_tensors((2, 3, 11, 7), (7, 7), seed=4)
     some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
     some[:, 4] = True
-    nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].expand(5, 11)
+    nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 3, 1, 11)
+    scores = 900 * q @ w @ k.mT
+    below = scores <= scores.kthvalue(3, -1, keepdim=True).values  # some rows have nothing above -1,000
     view_q, view_k, view_v = random_tensors((5, 7, 3), (6, 11, 3), (13, 3, 11), seed=2)
     one_q, one_k, one_v = random_tensors((1, 1, 7), (1, 3, 6), (1, 3, 5), seed=3)
     return {
@@ -49,6 +51,7 @@ def inputs() -> dict[str, tuple]:
         "a mask": (q, k, v, w, some),
         "nobody to attend to": (q, k, v, w, nobody),
         "large": (30 * q, 30 * k, v, w, None),
+        "masked scores are the largest": (30 * q, 30 * k, v, w, below),
         "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), view_v.permute(1, 2, 0), w, None),
         "one": (one_q, one_k, one_v, w, None),
     }
@@ -92,7 +95,13 @@ def check_large_scores(f):
     same(f(*inputs()["large"]), expected(*inputs()["large"]))
 
 
-@needs_gradient
+def check_masked_scores_are_the_largest(f):
+    "a masked key counts for nothing however large its score, and however low the others"
+    case = inputs()["masked scores are the largest"]
+    same(f(*case), expected(*case))
+
+
+@torch_only
 def check_gradient(f):
     "the gradients of q, k, v and W agree"
     case = inputs()["no mask"]
@@ -166,6 +175,14 @@ def masked_after_the_softmax(q, k, v, w, mask=None):
     return (weights if mask is None else weights * mask) @ v
 
 
+@wrong("the scores are indexed with the mask: a mask broadcasts, (t s) or (b 1 1 s) to (b h t s). Use where")
+def mask_as_index(q, k, v, w, mask=None):
+    scores = q @ w @ k.mT
+    if mask is not None:
+        scores[~mask] = -torch.inf
+    return softmax(scores) @ v
+
+
 @wrong("masked with a large negative number: a row that may attend to nothing becomes uniform. Use -inf, then zeros")
 def minus_one_billion(q, k, v, w, mask=None):
     scores = q @ w @ k.mT
@@ -177,9 +194,29 @@ def nan_where_nobody(q, k, v, w, mask=None):
     return torch.softmax(masked_scores(q @ w @ k.mT, mask), -1) @ v
 
 
+@wrong("scores are clipped at 700, where exp still fits: all larger ones become ties. Subtract the row's maximum")
+def clipped(q, k, v, w, mask=None):
+    return _attend((q @ w @ k.mT).clamp_max(700), v, mask)
+
+
 @wrong("exp without the row's maximum subtracted overflows beyond 710")
 def softmax_overflows(q, k, v, w, mask=None):
     parts = masked_scores(q @ w @ k.mT, mask).exp()
+    total = parts.sum(-1, keepdim=True)
+    return parts / torch.where(total == 0, 1, total) @ v
+
+
+@wrong("masked scores are set to 0, and exp(0) is 1: use -inf")
+def masked_with_zero(q, k, v, w, mask=None):
+    scores = q @ w @ k.mT
+    return softmax(scores if mask is None else scores * mask) @ v
+
+
+@wrong("the maximum is taken before masking: a large masked score pushes all others to 0. Mask first")
+def maximum_before_the_mask(q, k, v, w, mask=None):
+    scores = q @ w @ k.mT
+    parts = (scores - scores.detach().amax(-1, keepdim=True)).exp()
+    parts = parts if mask is None else parts * mask
     total = parts.sum(-1, keepdim=True)
     return parts / torch.where(total == 0, 1, total) @ v
 

@@ -16,7 +16,8 @@ FORBIDDEN = ()
 
 def inputs() -> dict[str, tuple]:
     return {
-        "left": (torch.tensor([[0, 0, 50, 181, 7], [0, 3, 1, 12, 1682]]),),
+        "left": (torch.tensor([[0, 0, 50, 181, 7], [0, 3, 1, 256, 1682]]),),
+        "one": (torch.tensor([[7]]),),
         "right": (torch.tensor([[50, 181, 0, 0, 0, 0, 0], [3, 1, 12, 1682, 7, 9, 0], [8, 1, 2, 3, 4, 5, 6]]),),
         "only padding": (torch.tensor([[0, 0, 0], [0, 0, 4]]),),
         "a view": (torch.tensor([[0, 5, 1], [9, 0, 2], [3, 1, 1], [1, 1, 1]]).T,),
@@ -33,6 +34,11 @@ def check_right(f):
     "padded on the right, or not at all"
     want = torch.tensor([[1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0], [1] * 7]).bool()
     same(f(*inputs()["right"]), want.reshape(3, 1, 1, 7))
+
+
+def check_one(f):
+    "one user with one event keeps all four axes"
+    same(f(*inputs()["one"]), torch.ones(1, 1, 1, 1, dtype=torch.bool))
 
 
 def check_only_padding(f):
@@ -86,6 +92,33 @@ def after_the_first(items):
 @wrong("a user without history was opened to all padding to avoid NaN: leave False, the attention gives zeros there")
 def opened_where_empty(items):
     return ((items != 0) | (items != 0).any(1, keepdim=True).logical_not())[:, None, None, :]
+
+
+@wrong("everything after the first real item counts as real: histories padded on the right end in padding")
+def from_the_first_on(items):
+    return ((items != 0).int().cumsum(1) > 0)[:, None, None, :]
+
+
+@wrong("the first position of a history of nothing but padding was opened to avoid NaN: leave False, zeros come later")
+def first_opened_where_empty(items):
+    first = (torch.arange(items.shape[1]) == 0) & (items == 0).all(1, keepdim=True)
+    return ((items != 0) | first)[:, None, None, :]
+
+
+@wrong("queries are masked as well as keys: (b 1 s s). Keys are enough, and rows of padding are nobody's business")
+def outer_product(items):
+    return (items != 0)[:, None, None, :] & (items != 0)[:, None, :, None]
+
+
+@wrong("all axes of size 1 are squeezed away before two are inserted: a batch of one loses its axis")
+def squeezed(items):
+    real = (items != 0).squeeze()
+    return real.reshape(*real.shape[:-1], 1, 1, real.shape[-1]) if real.dim() else real
+
+
+@wrong("the ids pass through 8 bits: every multiple of 256 becomes padding")
+def through_a_byte(items):
+    return items.to(torch.uint8).ne(0)[:, None, None, :]
 
 
 @wrong("item 1 counts as padding: only 0 is (> 0, not > 1)")

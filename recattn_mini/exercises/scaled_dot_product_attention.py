@@ -16,11 +16,11 @@ from recattn_mini.exercises._spec import (
     finite,
     float64,
     gradients,
-    needs_gradient,
     random_tensors,
     right,
     same,
     teaching,
+    torch_only,
     wrong,
 )
 
@@ -49,8 +49,10 @@ def inputs() -> dict[str, tuple]:
     some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
     some[:, 4] = True
     padding = torch.ones(2, 1, 1, 11, dtype=torch.bool)
-    padding[0, ..., :6] = padding[1, ..., 9:] = False
-    nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].expand(5, 11)
+    padding[0, ..., :8] = padding[1, ..., :9] = False
+    nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 3, 1, 11)
+    scores = 3600 * q @ k.mT / math.sqrt(7)
+    below = scores <= scores.kthvalue(3, -1, keepdim=True).values  # some rows have nothing above -1,000
     view_q, view_k, view_v = random_tensors((5, 7, 3), (7, 11, 3), (13, 3, 11), seed=2)
     one_q, one_k, one_v = random_tensors((1, 1, 1, 2), (1, 1, 3, 2), (1, 1, 3, 5), seed=3)
     return {
@@ -59,6 +61,7 @@ def inputs() -> dict[str, tuple]:
         "padding": (q, k, v, padding),
         "nobody to attend to": (q, k, v, nobody),
         "large": (60 * q, 60 * k, v, None),
+        "masked scores are the largest": (60 * q, 60 * k, v, below),
         "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), view_v.permute(1, 2, 0), None),
         "one": (one_q, one_k, one_v, None),
     }
@@ -99,7 +102,13 @@ def check_large_scores(f):
     same(f(*inputs()["large"]), expected(*inputs()["large"]))
 
 
-@needs_gradient
+def check_masked_scores_are_the_largest(f):
+    "a masked key counts for nothing however large its score, and however low the others"
+    case = inputs()["masked scores are the largest"]
+    same(f(*case), expected(*case))
+
+
+@torch_only
 def check_gradient(f):
     "the gradients of q, k and v agree, under a random upstream gradient"
     case = inputs()["no mask"]
@@ -199,6 +208,14 @@ def mask_added(q, k, v, mask=None):
     return softmax(scores if mask is None else scores + mask) @ v
 
 
+@wrong("the scores are indexed with the mask: a mask broadcasts, (t s) or (b 1 1 s) to (b h t s). Use where")
+def mask_as_index(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores[~mask] = -torch.inf
+    return softmax(scores) @ v
+
+
 @wrong("masked with a large negative number: a row that may attend to nothing becomes uniform. Use -inf, then zeros")
 def minus_one_billion(q, k, v, mask=None):
     scores = q @ k.mT / math.sqrt(q.shape[-1])
@@ -210,11 +227,46 @@ def nan_where_nobody(q, k, v, mask=None):
     return torch.softmax(masked_scores(q @ k.mT / math.sqrt(q.shape[-1]), mask), -1) @ v
 
 
+@wrong("scores are clipped at 700, where exp still fits: all larger ones become ties. Subtract the row's maximum")
+def clipped(q, k, v, mask=None):
+    return _attend((q @ k.mT / math.sqrt(q.shape[-1])).clamp_max(700), v, mask)
+
+
 @wrong("exp without the row's maximum subtracted overflows beyond 710")
 def softmax_overflows(q, k, v, mask=None):
     parts = masked_scores(q @ k.mT / math.sqrt(q.shape[-1]), mask).exp()
     total = parts.sum(-1, keepdim=True)
     return parts / torch.where(total == 0, 1, total) @ v
+
+
+@wrong("masked with -1,000: other scores may be lower still. Use -inf")
+def minus_one_thousand(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    weights = softmax(scores if mask is None else scores.masked_fill(~mask, -1000))
+    return weights @ v if mask is None else weights * mask.any(-1, keepdim=True) @ v
+
+
+@wrong("the maximum is taken before masking: a large masked score pushes all others to 0. Mask first")
+def maximum_before_the_mask(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    parts = (scores - scores.detach().amax(-1, keepdim=True)).exp()
+    parts = parts if mask is None else parts * mask
+    total = parts.sum(-1, keepdim=True)
+    return parts / torch.where(total == 0, 1, total) @ v
+
+
+@wrong("the softmax runs in float32 whatever came: float64 loses half its digits. Widen half precision only")
+def float32_weights(q, k, v, mask=None):
+    scores = masked_scores(q @ k.mT / math.sqrt(q.shape[-1]), mask)
+    return softmax(scores.float()).to(v.dtype) @ v
+
+
+@wrong("-inf is added to the scores, and the NaN weights are patched up: their gradient is still NaN. Fill, don't add")
+def minus_infinity_added(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores = scores + torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+    return torch.softmax(scores, -1).nan_to_num(0) @ v
 
 
 @wrong("the mean is taken of the keys: weigh the values")
@@ -251,6 +303,12 @@ def _by_hand(scores, mask):
 
 
 @right
+def patched_up_where_filled(q, k, v, mask=None):
+    """Filling drops the gradient of what it fills, so that NaN weights set to 0 leave no trace."""
+    return torch.softmax(masked_scores(q @ k.mT / math.sqrt(q.shape[-1]), mask), -1).nan_to_num(0) @ v
+
+
+@right
 def query_by_query(q, k, v, mask=None):
     mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool) if mask is None else mask
     mask = mask.expand(*q.shape[:-1], k.shape[-2])
@@ -258,7 +316,8 @@ def query_by_query(q, k, v, mask=None):
     for t in range(q.shape[-2]):
         scores = (k * q[..., t : t + 1, :]).sum(-1) / math.sqrt(q.shape[-1])
         seen = mask[..., t, :]
-        parts = torch.where(seen, (scores - scores.detach().amax(-1, keepdim=True)).exp(), 0)
+        top = torch.where(seen, scores, -1e300).detach().amax(-1, keepdim=True)
+        parts = torch.where(seen, scores - top, -torch.inf).exp()
         total = parts.sum(-1, keepdim=True)
         rows.append(((parts / torch.where(total > 0, total, 1))[..., None] * v).sum(-2))
     return torch.stack(rows, -2)

@@ -10,6 +10,7 @@ from recattn_mini.attention.scaled_dot_product_attention import (
     scaled_dot_product_attention,
     scaled_dot_product_attention_backward_numpy,
 )
+from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises._spec import float64, random_tensors, right, same, teaching, wrong
 
 NAMES = ("grad_q", "grad_k", "grad_v")
@@ -169,6 +170,13 @@ def mask_forgotten_in_the_softmax(g, q, k, v, mask=None):
 @wrong("a query that may attend to nothing gives NaN: its weights must be zeros")
 def nan_where_nobody(g, q, k, v, mask=None):
     weights = torch.softmax(masked_scores(q @ k.mT / math.sqrt(q.shape[-1]), mask), -1)
+    return _backward(g, q, k, v, weights, _jacobian(weights, g @ v.mT))
+
+
+@wrong("masked with a large negative number: a query that may attend to nothing has uniform weights. Use -inf")
+def uniform_where_nobody(g, q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    weights = softmax(scores if mask is None else scores.masked_fill(~mask, -1e9))
     return _backward(g, q, k, v, weights, _jacobian(weights, g @ v.mT))
 
 

@@ -39,10 +39,13 @@ class Answer:
 
     def __call__(self, *args: Any) -> Any:
         kept = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
+        self._device = next((a.device for a in args if isinstance(a, torch.Tensor)), None)
         given = [_to_numpy(a) for a in args] if self.is_numpy else args
         out = self._run(given)
         for name, before, after in zip(self._names, kept, args, strict=False):
-            if isinstance(before, torch.Tensor) and not torch.equal(before.nan_to_num(), after.detach().nan_to_num()):
+            if not isinstance(before, torch.Tensor) or before.is_meta:  # which has a shape, but nothing to compare
+                continue
+            if not torch.equal(before.nan_to_num(), after.detach().nan_to_num()):
                 raise Named(f"the input {name} came back changed: work on a copy, not in place")
         return self._convert(out)
 
@@ -64,10 +67,12 @@ class Answer:
         if not self.is_numpy and isinstance(out, np.ndarray):
             raise Named("a NumPy array came back; this form returns a torch.Tensor")
         if self.is_numpy and isinstance(out, (np.ndarray, np.generic)):
-            return torch.from_numpy(np.array(out)) if out.dtype != object else out
+            return torch.from_numpy(np.array(out)).to(self._device) if out.dtype != object else out
         return out
 
 
 def _to_numpy(x: Any) -> Any:
     """The same memory layout as the tensor's: a view stays a view."""
-    return x.detach().numpy() if isinstance(x, torch.Tensor) else x
+    if not isinstance(x, torch.Tensor):
+        return x
+    return np.zeros(x.shape) if x.is_meta else x.detach().numpy()

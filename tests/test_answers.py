@@ -1,0 +1,218 @@
+"""`pytest 01_….ipynb`: every outcome a learner can meet, as the learner reads it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recattn_mini import notebook, progress
+from recattn_mini.exercises import answer_source
+
+# pytester forgets the modules that a run imports, and torch cannot be imported twice
+from recattn_mini.exercises import softmax as softmax_spec
+from recattn_mini.judge import judge
+
+pytest_plugins = ["pytester"]
+
+IMPORTS = "import numpy as np\nfrom recattn_mini.check import check"
+STUB = notebook.stub(answer_source("softmax_numpy"), "softmax_numpy")
+RIGHT = notebook.solved(answer_source("softmax_numpy"), "softmax_numpy")
+WRONG = "def softmax_numpy(x):\n    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)"
+CHECKS = len(judge.unreached(softmax_spec, "softmax_numpy"))
+
+
+class Learner:
+    """Writes notebooks and runs pytest on them, in this process."""
+
+    def __init__(self, pytester: pytest.Pytester, plugin: list[str]) -> None:
+        self.pytester, self.plugin = pytester, plugin
+        pytester.makeini("[pytest]\naddopts = -p no:nbval -p no:anyio -p no:cacheprovider -p no:hypothesispytest")
+
+    def writes(self, *cells: str, name: str = "01_tiny.ipynb") -> Path:
+        """A notebook of these code cells."""
+        new = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+        code = [{**new, "id": f"cell-{n}", "source": cell} for n, cell in enumerate(cells)]
+        path = self.pytester.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "utf-8")
+        return path
+
+    def runs(self, *words: str, **outcomes: int) -> str:
+        """What pytest prints; the numbers of outcomes are held to `outcomes`."""
+        ran = self.pytester.runpytest_inprocess(*self.plugin, *words)
+        ran.assert_outcomes(**outcomes)
+        return ran.stdout.str()
+
+    def judged(self, *cells: str, **outcomes: int) -> str:
+        """What pytest prints for a notebook of these cells."""
+        self.writes(*cells)
+        return self.runs(**outcomes)
+
+
+@pytest.fixture
+def learner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Learner:
+    """Somebody who answers softmax_numpy."""
+    installed = request.config.pluginmanager.has_plugin("recattn")
+    return Learner(pytester, [] if installed else ["-p", "recattn_mini.answers"])
+
+
+def entry() -> progress.Entry:
+    return progress.load()[0]["softmax"]
+
+
+def test_an_answer_that_holds(learner: Learner):
+    told = learner.judged(IMPORTS, RIGHT, "check(softmax_numpy)", passed=CHECKS)
+    assert "01_tiny.ipynb" in told
+    assert entry().held
+    assert entry().tries == 1  # not once a check
+
+
+def test_one_check_can_be_asked_for(learner: Learner):
+    learner.writes(IMPORTS, RIGHT)
+    learner.runs("01_tiny.ipynb::softmax_numpy::check_large_scores", passed=1)
+
+
+def test_a_wrong_answer_is_named(learner: Learner):
+    told = learner.judged(IMPORTS, WRONG, passed=2, failed=CHECKS - 2)
+    assert "softmax_numpy: wrong" in told
+    assert "✗ scores beyond 1,000 and below -1,000 neither overflow nor vanish" in told
+    assert "looks like: the textbook formula" in told
+    assert "Traceback" not in told
+    assert (entry().outcome, entry().tries, entry().held) == ("wrong", 1, None)
+    assert entry().diagnosis.startswith("looks like: the textbook formula")
+
+
+def test_a_stub_is_skipped_and_no_try(learner: Learner):
+    learner.writes(IMPORTS, STUB)
+    assert "not attempted" in learner.runs("-rs", skipped=CHECKS)
+    assert not progress.path().exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "message", "where"),
+    [
+        ("def {}:\n    y = x\n    return y.top()", "AttributeError", "cell 2, softmax_numpy, line 3: return y.top()"),
+        ("def {}:\n    return nump.exp(x)", "name 'nump' is not defined: define or import it", "line 2: return nump."),
+        ("import sys\ndef {}:\n    sys.exit(3)", "leaves Python by sys.exit", "line 3: sys.exit(3)"),
+        ("n = 1 / 0\ndef {}:\n    return n", "its cell raises ZeroDivisionError", "in cell 2, line 1: n = 1 / 0"),
+        ("import sys\nn = sys.exit(2)\ndef {}:\n    return n", "its cell raises SystemExit: 2", "in cell 2, line 2"),
+        ("def {}:\n    return np.linalg.inv('a')", "raised", "line 2: return np.linalg.inv('a')"),
+        ("def {}:\n    return (x", "SyntaxError: '(' was never closed", "01_tiny.ipynb, cell 2, line 2: return (x"),
+        ("def {}:\nreturn x", "IndentationError", "01_tiny.ipynb, cell 2, line 2: return x"),
+    ],
+)
+def test_what_raises_is_shown_in_the_learners_own_line(learner: Learner, cell: str, message: str, where: str):
+    cell = cell.format("softmax_numpy(x)")
+    told = learner.judged(IMPORTS, cell, "other = 1", failed=1, skipped=CHECKS - 1)
+    assert "softmax_numpy: raised" in told
+    assert message in told
+    assert where in told
+    for frame in ("site-packages", "judge.py", "answer.py", "answers.py", "Traceback"):
+        assert frame not in told
+    assert entry().outcome == "raised"
+
+
+def test_an_import_that_is_missing_is_named(learner: Learner):
+    cells = "import nonesuch", "def softmax_numpy(x):\n    return nonesuch.f(x)"
+    told = learner.judged(IMPORTS, *cells, failed=1, skipped=CHECKS - 1)
+    assert "ModuleNotFoundError: No module named 'nonesuch'\n    in cell 2, line 1: import nonesuch" in told
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["def softmax_numpy(x):\n    while True:\n        pass"],
+        ["def helper(x):\n    while True:\n        x + 1", "def softmax_numpy(x):\n    return helper(x)"],
+        ["n = 0\nwhile True:\n    n += 1", "def softmax_numpy(x):\n    return n"],
+        ["def softmax_numpy(x):\n    while True:\n        try: x + 1\n        except Exception: pass"],
+    ],
+)
+def test_a_loop_that_does_not_end_is_stopped(learner: Learner, cells: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judge, "SECONDS", 0.2)
+    told = learner.judged(IMPORTS, *cells, failed=1, skipped=CHECKS - 1)
+    assert "softmax_numpy: too slow" in told
+    assert "stopped after 0.2 s" in told
+    assert "in cell 2, " in told
+
+
+def test_a_call_that_gives_it_away_is_refused(learner: Learner):
+    cells = "import torch", "def softmax_numpy(x):\n    return torch.softmax(torch.tensor(x), -1).numpy()"
+    assert "uses torch.softmax" in learner.judged(IMPORTS, *cells, failed=1, skipped=CHECKS - 1)
+    assert entry().outcome == "forbidden"
+
+
+def test_a_helper_may_stand_in_any_cell(learner: Learner):
+    helper = RIGHT.replace("softmax_numpy", "helper").removeprefix("import numpy as np").strip()
+    answer = "def softmax_numpy(x):\n    return helper(x)"
+    learner.judged(IMPORTS, answer, "x = 1", helper, passed=CHECKS)
+
+
+def test_nothing_else_in_the_notebook_runs(learner: Learner):
+    learner.judged(
+        IMPORTS, "1 / 0", "plots = 1 / 0", RIGHT, "check(softmax_numpy); 1 / 0", "this is no Python", passed=CHECKS
+    )
+
+
+def test_magics_are_passed_over(learner: Learner):
+    cells = [
+        "%matplotlib inline\n" + IMPORTS + "\n!ls",
+        "%%time\n" + RIGHT,
+        "%%bash\nfor f in *; do echo; done",
+        "np.exp?",
+    ]
+    learner.judged(*cells, passed=CHECKS)
+
+
+def test_the_definition_that_runs_last_counts(learner: Learner):
+    learner.judged(IMPORTS, STUB, RIGHT, passed=CHECKS)
+    learner.judged(IMPORTS, RIGHT, WRONG, passed=2, failed=CHECKS - 2)
+
+
+def test_one_answer_is_one_heading_even_if_a_cell_of_it_is_broken(learner: Learner):
+    told = learner.judged(IMPORTS, RIGHT, "def softmax_numpy(x):\n    return (", failed=1, skipped=CHECKS - 1)
+    assert "cell 3, line 2" in told
+
+
+def test_a_broken_cell_does_not_hide_the_other_answers(learner: Learner):
+    torch_form = notebook.solved(answer_source("softmax"), "softmax")
+    learner.writes(IMPORTS, torch_form, "def softmax_numpy(x):\n    return (")
+    learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
+
+
+def test_prints_are_the_learners(learner: Learner):
+    learner.writes(IMPORTS, WRONG.replace("return", "print('seen', x.shape)\n    return"))
+    assert "seen (3,)" in learner.runs("-rA", passed=2, failed=CHECKS - 2)
+
+
+def test_foreign_notebooks_and_kept_ones_are_ignored(learner: Learner):
+    learner.writes("def softmax_numpy(x): return 1", name="foreign.ipynb")
+    learner.writes(IMPORTS, WRONG, name="kept/01_tiny.20200101T000000.ipynb")
+    learner.writes(IMPORTS, "x = 1", name="02_none.ipynb")
+    assert "collected 0 items" in learner.runs()
+
+
+def test_a_file_that_is_no_notebook_is_named(learner: Learner):
+    (learner.pytester.path / "01_bad.ipynb").write_text('{"recattn_mini": ')
+    told = learner.runs(errors=1)
+    assert "01_bad.ipynb must be a Jupyter notebook" in told
+    assert "Traceback" not in told
+
+
+def test_a_solution_is_judged_but_is_nobodys_progress(learner: Learner):
+    learner.writes(IMPORTS, RIGHT, name="solutions/01_tiny.ipynb")
+    learner.runs(passed=CHECKS)
+    assert not progress.path().exists()
+
+
+def test_progress_that_cannot_be_kept_is_told(learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RECATTN_DATA_DIR", str(tmp_path / "file"))
+    assert "progress cannot be kept" in learner.judged(IMPORTS, WRONG, passed=2, failed=CHECKS - 2)
+
+
+def test_nbval_gets_the_notebooks_it_asks_for(learner: Learner, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NO_COLOR", "1")  # nbval's runs set both; this one shall not outlive the test
+    learner.writes(IMPORTS, RIGHT)
+    told = learner.runs("-p", "nbval", "--nbval", "--collect-only", "-q")
+    assert "Cell 1" in told
+    assert "check_" not in told

@@ -1,0 +1,61 @@
+"""Imports point one way, as `recattn_mini/__init__.py` says; nothing imports what stands to its right."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import recattn_mini
+
+ROOT = Path(recattn_mini.__file__).parent
+LIBRARY = {"shapes"}
+ENGINE = {"exercises", "notebook", "judge"}
+MAY_IMPORT = {
+    "shapes": set(),
+    "attention": {*LIBRARY, "attention.softmax", "attention.masks", "attention.scaled_dot_product_attention"},
+    "data": {"data"},
+    "exercises": {"exercises", "attention"},
+    "notebook": {"exercises"},
+    "judge": {*ENGINE},
+    "progress": {"exercises", "files", "judge"},
+    "files": set(),
+    "lessons": {"exercises", "notebook", "files"},
+    "check": {*ENGINE, "progress"},
+    "answers": {*ENGINE, "progress"},
+    "cli": {"__version__", *ENGINE, "data", "progress", "files", "lessons"},
+}
+
+
+def imported(path: Path):
+    """The modules of ours that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "recattn_mini":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recattn_mini."):
+            within = node.module.removeprefix("recattn_mini.")
+            is_package = (ROOT / within.replace(".", "/")).is_dir()
+            yield from (f"{within}.{alias.name}" if is_package else within for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix("recattn_mini.") for a in node.names if a.name.startswith("recattn_mini."))
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_to_the_left(path):
+    layer = path.relative_to(ROOT).with_suffix("").parts[0]
+    allowed = MAY_IMPORT.get(layer, set())
+    for used in imported(path):
+        assert any(used == ok or used.startswith(f"{ok}.") for ok in allowed), f"{layer} imports {used}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "attention").glob("*.py")), ids=lambda path: path.stem)
+def test_a_variant_fits_on_two_screens(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_plugin_costs_other_projects_nothing():
+    """Every pytest run of an environment imports it."""
+    heavy = "{'torch', 'numpy', 'IPython', 'rich'}"
+    program = f"import sys, recattn_mini.answers; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"

@@ -1,0 +1,105 @@
+"""Every lesson as its reader meets it: unsolved, solved, without the data; and what nbval does not ask of a solution.
+
+Lessons are built from their sources here, so that what a learner wrote into lessons/ turns nothing red.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from notebooks import ROOT, code, run, said
+
+from recattn_mini import lessons, notebook
+from recattn_mini.exercises import answer_names
+
+NAMES = lessons.names()
+
+
+def solution(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / "solutions" / f"{name}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unsolved_it_runs_from_top_to_bottom(name: str, tmp_path: Path):
+    nb = run(lessons.fresh(name), tmp_path)
+    checks = [cell for cell in code(nb) if cell.source.startswith("check(")]
+    assert len(checks) == len(lessons.exercises(nb)) >= 3
+    for cell in checks:
+        assert said(cell).startswith("○"), said(cell)
+        assert "not attempted" in said(cell)
+    assert not [said(cell) for cell in code(nb) if "Traceback" in said(cell)]
+    assert not (tmp_path / "progress.json").exists(), "nobody tried anything"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_data_it_says_how_to_get_it_and_goes_on(name: str, tmp_path: Path):
+    nb = run(lessons.fresh(name), tmp_path, RECATTN_CACHE_DIR=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS="")
+    told = [said(cell) for cell in code(nb) if "recattn data" in said(cell)]
+    asks = [cell for cell in code(nb) if "movielens.load()" in cell.source]
+    assert len(told) == len(asks) > 0
+    assert all(str(tmp_path) in sentence and "Traceback" not in sentence for sentence in told)
+    assert all(cell.execution_count for cell in code(nb))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_of_a_solution_ran_and_no_output_holds_a_failure(name: str):
+    for cell in code(solution(name)):
+        assert cell.execution_count, cell.id
+        assert "✗" not in said(cell), cell.id
+        assert all(output.output_type != "error" for output in cell.outputs), cell.id
+        if cell.source.startswith("check("):
+            assert "✓" in said(cell), cell.id
+            assert "holds" in said(cell), cell.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_stands_beside_printed_numbers(name: str):
+    drawn = [cell for cell in code(solution(name)) if any("image/png" in o.get("data", {}) for o in cell.outputs)]
+    assert drawn
+    for cell in drawn:
+        assert re.search(r"\d", "".join(o.text for o in cell.outputs if o.output_type == "stream")), cell.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_measured_number_in_prose_is_printed_by_a_cell(name: str):
+    """Decimals and percentages; years, sections and sizes are words."""
+    nb = solution(name)
+    printed = "\n".join(said(cell) for cell in code(nb))
+    given = "\n".join(cell.source for cell in code(nb))
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and not cell.source.startswith("## Sources"):
+            for number in re.findall(r"(?<![\d.,])\d+\.\d+|\d+ %", cell.source):
+                assert number in printed or number.replace(" ", "") in printed or number in given, (
+                    f"{cell.id}: {number}"
+                )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_has_what_a_lesson_has(name: str):
+    nb = nbformat.reads(lessons.fresh(name), as_version=4)
+    tags = [tag for cell in nb.cells for tag in cell.metadata.get("tags", [])]
+    assert {"question", "answer", "follow-up", "trap"} <= set(tags)
+    for cell in nb.cells:
+        if {"question", "answer", "follow-up"} & set(cell.metadata.get("tags", [])):
+            assert re.search(r"[\u4e00-\u9fff]", cell.source), f"{cell.id} has no Chinese"
+        if "follow-up" in cell.metadata.get("tags", []):
+            assert cell.source.count("<details>") == cell.source.count("</details>") >= 5
+    assert nb.cells[-1].source.startswith("## Sources")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_lesson_holds_an_answer_or_an_output(name: str):
+    read = json.loads(lessons.fresh(name))
+    program, broken = notebook.program(read, name)
+    assert not broken
+    stubs = {s.node.name: s for s in program if getattr(s.node, "name", None) in answer_names()}  # type: ignore[attr-defined]
+    assert set(stubs) == set(lessons.exercises(read))
+    assert all(notebook.is_stub(statement) for statement in stubs.values())
+    assert all(not cell["outputs"] and cell["execution_count"] is None for _, cell in notebook.code_cells(read))
+
+
+def test_every_exercise_is_asked_in_a_lesson():
+    asked = {answer_names()[answer] for name in NAMES for answer in lessons.exercises(json.loads(lessons.fresh(name)))}
+    assert asked == set(answer_names().values())
