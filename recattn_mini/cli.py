@@ -58,17 +58,19 @@ def main(context: click.Context) -> None:
         _show_status()
 
 
-@main.command()
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--no-browser", is_flag=True, help="Start JupyterLab without opening a browser.")
-def start(folder: Path | None, no_browser: bool) -> None:
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", metavar="[DIR] [OPTIONS OF JUPYTERLAB]", nargs=-1, type=click.UNPROCESSED)
+def start(words: tuple[str, ...]) -> None:
     """Open the lessons in JupyterLab.
 
     With DIR they are put there first; what is there already stays as it is. Without DIR they are those that you have,
-    in a clone its lessons/, and where there are none yet they are put into ./recattn-lessons.
+    in a clone its lessons/, and where there are none yet they are put into ./recattn-lessons. JupyterLab gets all
+    other words, as in `recattn start --no-browser --port=8889`.
     """
+    has_folder = bool(words) and not words[0].startswith("-")
+    given, options = (Path(words[0]), words[1:]) if has_folder else (None, words)
     in_clone = root / "lessons" if (root := lessons.clone()) else None
-    folder = (folder or _find_folder() or in_clone or Path("recattn-lessons")).resolve()
+    folder = (given or _find_folder() or in_clone or Path("recattn-lessons")).resolve()
     if folder != in_clone:
         _copy_lessons(folder)
     read = _read_lessons(folder)
@@ -76,8 +78,7 @@ def start(folder: Path | None, no_browser: bool) -> None:
         raise click.ClickException(f"there is no lesson in {folder}; `python lessons/build.py` writes them")
     _remember(folder)
     path = found[1].path if (found := _next(read)) else read[0].path
-    command = [sys.executable, "-m", "jupyterlab", str(path), *(["--no-browser"] if no_browser else [])]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path), *options])
     while True:
         try:
             sys.exit(process.wait())

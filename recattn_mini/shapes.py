@@ -46,8 +46,8 @@ def _split(shape: tuple[int, ...], axes: tuple[str, ...]) -> dict[str, tuple[int
     lead = len(shape) - len(letters)
     if lead < 0 or (lead > 0 and len(letters) == len(axes)):
         return None
-    sizes = {axis: (n,) for axis, n in zip(letters, shape[lead:], strict=True)}
-    return sizes if len(letters) == len(axes) else {"...": shape[:lead], **sizes}
+    sizes: dict[str, tuple[int, ...]] = {"...": shape[:lead]} if len(letters) < len(axes) else {}
+    return sizes | {axis: (n,) for axis, n in zip(letters, shape[lead:], strict=True)}
 
 
 def _size(axis: str, sizes: Sizes) -> tuple[int, ...] | None:
@@ -66,7 +66,7 @@ def _fits(shape: tuple[int, ...], expected: Expected, sizes: Sizes) -> bool:
     return own is not None and all(_size(axis, sizes) in (None, n) for axis, n in own.items())
 
 
-def _check(name: str, x: Any, expected: Expected, form: type, sizes: Sizes) -> None:
+def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes) -> None:
     """Raise what is wrong with one argument; otherwise add the axes it fixes to `sizes`."""
     if not isinstance(x, form):
         want = "numpy.ndarray" if form is np.ndarray else "torch.Tensor"

@@ -29,7 +29,7 @@ HINTS = (
 FORBIDDEN = ("keras.layers.AdditiveAttention", "torch.nn.functional.scaled_dot_product_attention")
 
 
-def call_module(module: type, q, k, v, w_q, w_k, w_score, mask=None):
+def call_module(module, q, k, v, w_q, w_k, w_score, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights."""
     built = module(q.shape[-1], k.shape[-1], len(w_score))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "score.weight": w_score[None]}

@@ -79,15 +79,13 @@ def _closure(function: FunctionType) -> dict[str, Any]:
 
 
 def _local_imports(tree: ast.AST) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 with contextlib.suppress(ImportError):
-                    module = importlib.import_module(alias.name)
-                    found[alias.asname or alias.name.split(".")[0]] = (
-                        module if alias.asname else sys.modules[alias.name.split(".")[0]]
-                    )
+                    module, root = importlib.import_module(alias.name), alias.name.split(".")[0]
+                    found[alias.asname or root] = module if alias.asname else sys.modules[root]
         elif isinstance(node, ast.ImportFrom) and node.module:
             with contextlib.suppress(ImportError):
                 module = importlib.import_module(node.module)

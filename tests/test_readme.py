@@ -1,0 +1,87 @@
+"""What the README says is so: its example, its counts, its table of concepts, its links, its commands."""
+
+import ast
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+import recattn_mini
+from recattn_mini import lessons
+from recattn_mini.exercises import names
+from recattn_mini.judge.diagnosis import wrong_answers
+from recattn_mini.judge.judge import judge, load
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = Path(recattn_mini.__file__).parent
+
+
+def rows(header: str) -> list[list[str]]:
+    """The rows of the table whose header begins so."""
+    table = README[README.index(header) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
+
+
+CONCEPTS = rows("| concept | file |")
+
+
+def public_functions(path: Path) -> set[str]:
+    """What a file is about: its public functions, whatever their form."""
+    found = [n.name for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)]
+    return {re.sub(r"(_backward)?(_numpy)?$", "", name) for name in found if not name.startswith("_")}
+
+
+def test_the_example_is_what_a_learner_sees():
+    def scaled_dot_product_attention(q, k, v, mask=None):
+        weights = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
+        if mask is not None:
+            weights = weights * mask
+        return weights @ v
+
+    assert f"```text\n{judge(scaled_dot_product_attention)}\n```" in README
+
+
+def test_the_number_of_known_wrong_answers():
+    asked = {ex for name in lessons.names() for ex in map(recattn_mini.exercises.exercise_of, _exercises(name))}
+    assert f"{sum(len(wrong_answers(load(ex))) for ex in asked)} in lesson 01" in README
+    assert asked == set(names())
+
+
+def _exercises(name: str) -> list[str]:
+    return list(lessons.exercises(json.loads(lessons.fresh(name))))
+
+
+def test_the_table_has_every_concept():
+    files = [p for p in sorted((PACKAGE / "attention").glob("*.py")) if p.stem != "__init__"]
+    here = set().union(*map(public_functions, files)) | {"leave_one_out", "global_time_split"}
+    assert {concept.strip("`") for concept, *_ in CONCEPTS} == here
+
+
+@pytest.mark.parametrize("row", CONCEPTS, ids=lambda row: row[0].strip("`"))
+def test_a_row_is_right(row: list[str]):
+    concept, file, lesson, asked, source = row
+    name, path = re.fullmatch(r"\[(\w+)\]\((.+)\)", file).groups()  # type: ignore[union-attr]
+    assert Path(path).stem == name
+    assert concept.strip("`") in public_functions(ROOT / path)
+    assert lesson in {n[:2] for n in lessons.names()} | {"–"}
+    assert asked.endswith(("?", ".")), "a question"
+    assert re.search(r"\b(19|20)\d\d\b", source), "a year"
+
+
+def test_every_lesson_is_listed_with_its_exercises():
+    listed = {re.search(r"lessons/(\w+)\.ipynb", row[0])[1]: int(row[2]) for row in rows("| lesson | the question |")}  # type: ignore[index]
+    assert listed == {name: len(_exercises(name)) for name in lessons.names()}
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_a_link_leads_somewhere(link: str):
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+def test_ci_runs_the_test_command():
+    [command] = re.findall(r"<!-- \.ci/run runs this very line -->\n```bash\n(.+)\n```", README)
+    assert command.endswith("pytest -n auto")
+    assert "runs this very line" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
