@@ -38,5 +38,8 @@ def multiplicative_attention_numpy(
 def multiplicative_attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, w: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """q (... t d), k (... s c), v (... s e), w (d c), mask bool (... t s), True = may attend -> (... t e)."""
+    """softmax(q W kᵀ) v, without a scale: q (... t d), k (... s c), v (... s e), w (d c) -> (... t e).
+
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    """
     return softmax(masked_scores(q @ w @ k.mT, mask)) @ v

@@ -38,8 +38,7 @@ def scaled_dot_product_attention_numpy(
 ) -> np.ndarray:
     """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    no NaN in any gradient.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
 
     >>> q, k = np.array([[2.0, 0.0, 0.0, 0.0]]), np.array([[np.log(3.0), 0, 0, 0], [0.0, 5, 5, 5]])
     >>> scaled_dot_product_attention_numpy(q, k, np.array([[8.0], [4.0]]))  # 0.75 · 8 + 0.25 · 4
@@ -54,8 +53,8 @@ def scaled_dot_product_attention_backward_numpy(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of q (... t d), k (... s d) and v (... s e), given that of softmax(q kᵀ / √d) v (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets a gradient
-    of zeros, and gives none.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
+    adds nothing to the gradients of k and v.
 
     >>> one, half = np.array([[1.0]]), np.array([[0.5], [-0.5]])
     >>> grad_q, grad_k, grad_v = scaled_dot_product_attention_backward_numpy(one, 0 * one, half, half)

@@ -46,7 +46,9 @@ def softmax_backward_numpy(grad_output: np.ndarray, weights: np.ndarray) -> np.n
 
 @takes(x="... s")
 def softmax(x: torch.Tensor) -> torch.Tensor:
-    """Normalise the last axis of x (... s) -> (... s), in x's dtype; half precision is summed in float32.
+    """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros.
+
+    The result has x's dtype; half precision is summed in float32. No gradient is NaN.
 
     >>> softmax(torch.tensor([[1000.0, 1000.0], [-math.inf, -math.inf]]))
     tensor([[0.5000, 0.5000],

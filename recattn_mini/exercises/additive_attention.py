@@ -205,7 +205,17 @@ def softmax_overflows(q, k, v, w_q, w_k, w_score, mask=None):
 
 @wrong("the scores are squeezed: with one query or one key their axis goes too. Squeeze the last axis only")
 def scores_squeezed(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend((_hidden(q, k, w_q, w_k).tanh() @ w_score[:, None]).squeeze(), v, mask)
+    scores = (_hidden(q, k, w_q, w_k).tanh() @ w_score[:, None]).squeeze()
+    scores = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
+    return torch.softmax(scores, -1).nan_to_num(0) @ v
+
+
+@wrong("-inf is added to the scores, and the NaN weights are patched up: their gradient is still NaN. Fill, don't add")
+def minus_infinity_added(q, k, v, w_q, w_k, w_score, mask=None):
+    scores = _hidden(q, k, w_q, w_k).tanh() @ w_score
+    if mask is not None:
+        scores = scores + torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+    return torch.softmax(scores, -1).nan_to_num(0) @ v
 
 
 @wrong("w_score is detached: it gets no gradient")

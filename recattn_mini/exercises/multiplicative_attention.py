@@ -153,6 +153,12 @@ def softmax_over_queries(q, k, v, w, mask=None):
     return softmax(masked_scores(q @ w @ k.mT, mask).mT.contiguous()).mT @ v
 
 
+@wrong("k is reshaped to (... d s), which mixes up its numbers: swap its last two axes")
+def reshaped_not_transposed(q, k, v, w, mask=None):
+    mixed_up = k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
+    return _attend(q @ w @ mixed_up, v, mask)
+
+
 @wrong("no softmax: scores are no weights")
 def no_softmax(q, k, v, w, mask=None):
     scores = q @ w @ k.mT

@@ -169,6 +169,12 @@ def softmax_twice(q, k, v, mask=None):
     return softmax(masked_scores(attention_weights(q, k, mask), mask)) @ v
 
 
+@wrong("k is reshaped to (... d s), which mixes up its numbers: swap its last two axes")
+def reshaped_not_transposed(q, k, v, mask=None):
+    mixed_up = k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
+    return _attend(q @ mixed_up / math.sqrt(q.shape[-1]), v, mask)
+
+
 @wrong("no softmax: scores are no weights")
 def no_softmax(q, k, v, mask=None):
     scores = q @ k.mT / math.sqrt(q.shape[-1])

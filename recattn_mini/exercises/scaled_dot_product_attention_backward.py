@@ -152,6 +152,27 @@ def unweighted_mean(g, q, k, v, mask=None):
     return _backward(g, q, k, v, weights, weights * (grad_weights - grad_weights.mean(-1, keepdim=True)))
 
 
+@wrong("the plain sum of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W")
+def unweighted_sum(g, q, k, v, mask=None):
+    weights, grad_weights = attention_weights(q, k, mask), g @ v.mT
+    return _backward(g, q, k, v, weights, weights * (grad_weights - grad_weights.sum(-1, keepdim=True)))
+
+
+@wrong("transposed by reshape, which mixes up the numbers: swap the last two axes of W and of grad_score")
+def reshaped_not_transposed(g, q, k, v, mask=None):
+    weights = attention_weights(q, k, mask)
+    grad_scores = _jacobian(weights, g @ v.mT) / math.sqrt(q.shape[-1])
+    turned = (*weights.shape[:-2], weights.shape[-1], weights.shape[-2])
+    return grad_scores @ k, grad_scores.reshape(turned) @ q, weights.reshape(turned) @ g
+
+
+@wrong("the mask is used on the way back only: the weights must know it first")
+def masked_on_the_way_back(g, q, k, v, mask=None):
+    weights = attention_weights(q, k)
+    grad_scores = _jacobian(weights, g @ v.mT)
+    return _backward(g, q, k, v, weights, grad_scores if mask is None else grad_scores * mask)
+
+
 @wrong("the softmax is skipped: grad_W is used as the gradient of the scores")
 def softmax_skipped(g, q, k, v, mask=None):
     return _backward(g, q, k, v, attention_weights(q, k, mask), g @ v.mT)

@@ -28,17 +28,14 @@ FORBIDDEN = (
     "torch.nn.functional.log_softmax",
     "torch.nn.functional.softmin",
     "torch.log_softmax",
-    "torch.logsumexp",
     "torch.special.softmax",
     "torch.special.log_softmax",
     "torch.nn.Softmax",
     "torch.nn.LogSoftmax",
     "torch.Tensor.softmax",
     "torch.Tensor.log_softmax",
-    "torch.Tensor.logsumexp",
     "scipy.special.softmax",
     "scipy.special.log_softmax",
-    "scipy.special.logsumexp",
 )
 
 
@@ -103,6 +100,21 @@ def not_shifted(x):
 @wrong("one maximum for the whole array: rows far below it vanish. Take each row's own")
 def shifted_by_the_global_maximum(x):
     parts = (x - x.max()).exp()
+    total = parts.sum(-1, keepdim=True)
+    return parts / torch.where(total == 0, 1, total)
+
+
+@wrong(
+    "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own; mind a sum of 0"
+)
+def shifted_by_the_global_maximum_alone(x):
+    parts = (x - x.max()).exp()
+    return parts / parts.sum(-1, keepdim=True)
+
+
+@wrong("the maximum is not taken below 0: rows far below it vanish. It is the row's maximum that has to become 0")
+def maximum_not_below_zero(x):
+    parts = (x - x.amax(-1, keepdim=True).clamp_min(0)).exp()
     total = parts.sum(-1, keepdim=True)
     return parts / torch.where(total == 0, 1, total)
 

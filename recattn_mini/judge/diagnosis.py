@@ -22,14 +22,21 @@ def behaviour(f: Callable, spec: ModuleType, with_gradients: bool) -> Iterator[A
             yield _outcome(how, f, case)
 
 
-def looks_like(f: Callable, spec: ModuleType, with_gradients: bool) -> str | None:
-    """The hint of the known wrong answer that `f` behaves like, or None: then it is more than one, or a new one."""
-    candidates = _bank(spec)
-    for n, outcome in enumerate(behaviour(f, spec, with_gradients)):
-        candidates = {bad: known for bad, known in candidates.items() if alike(outcome, known[n])}
-        if not candidates:
-            return None
-    return next(iter(candidates)).hint  # type: ignore[attr-defined]
+def diagnose(f: Callable, right: Callable, spec: ModuleType, with_gradients: bool) -> str:
+    """Which known wrong answer `f` behaves like: everywhere, or else on most of the inputs where it is not right."""
+    seen = list(behaviour(f, spec, with_gradients))
+    explains = {bad: [alike(s, k) for s, k in zip(seen, known, strict=False)] for bad, known in _bank(spec).items()}
+    for bad, explained in explains.items():
+        if all(explained):
+            return f"looks like: {bad.hint}"  # type: ignore[attr-defined]
+    off = [not alike(s, r) for s, r in zip(seen, behaviour(right, spec, with_gradients), strict=True)]
+    explains = {
+        bad: [e for e, is_off in zip(explained, off, strict=True) if is_off] for bad, explained in explains.items()
+    }
+    best = max(explains, key=lambda bad: sum(explains[bad]))
+    if any(explains[best]):
+        return f"in part like: {best.hint}\nand there is more: a second mistake, or a new one"  # type: ignore[attr-defined]
+    return "not a mistake we know: more than one, or a new one"
 
 
 @functools.cache

@@ -19,7 +19,7 @@ import torch
 from recattn_mini.exercises import exercise_of
 from recattn_mini.exercises._spec import Mistake, Named
 from recattn_mini.judge.answer import Answer, Raised
-from recattn_mini.judge.diagnosis import looks_like
+from recattn_mini.judge.diagnosis import diagnose
 from recattn_mini.judge.forbidden import forbidden_call
 from recattn_mini.judge.time_limit import TooSlow, time_limit
 from recattn_mini.judge.verdict import Result, Verdict
@@ -116,14 +116,19 @@ def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
                 break
         except Raised as raised:
             verdict = _raised(replace(verdict, results=tuple(results)), raised.error, answer)
-            hint = looks_like(answer, spec, with_gradients=False) if verdict.outcome == "raised" else None
-            return replace(verdict, diagnosis=f"looks like: {hint}") if hint else verdict
+            known = _diagnosis(answer, spec) if verdict.outcome == "raised" else ""
+            return replace(verdict, diagnosis=known) if known.startswith("looks like") else verdict
     verdict = replace(verdict, results=tuple(results))
     if all(r.held for r in results):
         return verdict
-    hint = looks_like(answer, spec, with_gradients=not answer.is_numpy)
-    unknown = "" if named else "not a mistake we know: more than one, or a new one"
-    return replace(verdict, outcome="wrong", diagnosis=f"looks like: {hint}" if hint else unknown)
+    known = _diagnosis(answer, spec)
+    return replace(verdict, outcome="wrong", diagnosis="" if named and not known.startswith("looks like") else known)
+
+
+def _diagnosis(answer: Answer, spec: ModuleType) -> str:
+    """Against the key in the same form, so that a gradient counts where there is one."""
+    key = next(a for a in answers(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
+    return diagnose(answer, Answer(key, spec), spec, with_gradients=not answer.is_numpy)
 
 
 def _raised(verdict: Verdict, error: BaseException, answer: Answer) -> Verdict:

@@ -50,8 +50,7 @@ class Verdict:
             mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}[r.held]
             told += [(style, f"  {mark} {r.sentence}")] * table
             told += [("", f"  {'    ' * table}{line}") for line in r.seen.splitlines()]
-        if self.diagnosis:
-            told.append(("bold", f"  {self.diagnosis}"))
+        told += [("bold", f"  {line}") for line in self.diagnosis.splitlines()]
         return told + [("dim", f"  {line}") for line in self.note.splitlines()]
 
     def __str__(self) -> str:

@@ -48,7 +48,7 @@ def test_causal_mask_equals_causal_lower_right(queries, normal, close):
 @PADDING
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
 def test_padding_mask_by_hand(f, dtype, call):
-    items = torch.tensor([[0, 0, 50, 181], [7, 0, 7, 0], [0, 0, 0, 0]], dtype=dtype)
+    items = torch.tensor([[0, 0, 50, 181], [1, 0, 1, 0], [0, 0, 0, 0]], dtype=dtype)
     expected = [[[[False, False, True, True]]], [[[True, False, True, False]]], [[[False] * 4]]]
     assert call(f, items).tolist() == expected  # (b 1 1 s)
 
