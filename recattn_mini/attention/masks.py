@@ -34,8 +34,7 @@ def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
            [1, 1, 1]])
     """
     t, s = q.shape[-2], k.shape[-2]
-    position = np.arange(t) + (s - t)  # without s - t the mask is aligned top left: a lone new query sees only key 0
-    return np.arange(s) <= position[:, None]
+    return np.tri(t, s, s - t, dtype=bool)  # without s - t it is aligned top left: a lone new query sees only key 0
 
 
 @takes(q="... t d", k="... s c")
@@ -50,8 +49,7 @@ def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
             [1, 1, 1]], dtype=torch.int32)
     """
     t, s = q.shape[-2], k.shape[-2]
-    position = torch.arange(t, device=q.device) + (s - t)
-    return torch.arange(s, device=q.device) <= position[:, None]
+    return torch.ones(t, s, dtype=torch.bool, device=q.device).tril(s - t)
 
 
 @takes(items="int b s")

@@ -10,7 +10,8 @@ HINTS = (
     "Write down, for every query, at which position among the keys it stands.",
     "With a KV cache there are more keys than queries: the last query stands on the last key, so query i stands at "
     "i + (s - t).",
-    "Compare arange(s) as a row with the queries' positions as a column: key position <= query position.",
+    "Compare arange(s) as a row with the queries' positions as a column: key position <= query position. Or take the "
+    "lower triangle of ones (t s), with its diagonal shifted by s - t.",
 )
 FORBIDDEN = ("torch.nn.attention.bias.causal_lower_right", "torch.nn.Transformer.generate_square_subsequent_mask")
 
@@ -51,9 +52,11 @@ def check_more_queries(f):
 @torch_only
 def check_device(f):
     "the mask is on q's device"
-    q, k = inputs()["another device"]
-    if f(q, k).device != q.device:
-        raise Mistake(f"the mask is on {f(q, k).device}, q on {q.device}: pass device=q.device to what makes it")
+    q, k = inputs()["a cache"]
+    with torch.device("meta"):  # what is made without a device is now made elsewhere than q
+        mask = f(q, k)
+    if isinstance(mask, torch.Tensor) and mask.device != q.device:
+        raise Mistake("the mask is made on the default device, not on q's: pass device=q.device to what makes it")
 
 
 @wrong("aligned top left: with a cache the last query must stand on the last key. Shift by s - t")
@@ -103,7 +106,7 @@ def prefill_or_decode(q, k):
 
 @wrong("the mask is made on the default device, wherever q is: on a GPU it fails when it meets the scores")
 def on_the_default_device(q, k):
-    return causal_mask(torch.empty(q.shape), torch.empty(k.shape))
+    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril(k.shape[-2] - q.shape[-2])
 
 
 @wrong("one new query sees the first key only: SDPA's is_causal aligns top left too. It stands on the last key")
@@ -122,14 +125,13 @@ def clipped(q, k):
 
 
 def _shifted(q, k, by):
-    keys, queries = (torch.arange(x.shape[-2], device=q.device) for x in (k, q))
-    return keys <= queries[:, None] + by
+    return everything(q, k).tril(by)
 
 
 @right
-def lower_triangle(q, k):
-    t, s = q.shape[-2], k.shape[-2]
-    return torch.ones(t, s, dtype=torch.bool, device=q.device).tril(s - t)
+def compared_positions(q, k):
+    keys, queries = (torch.arange(x.shape[-2], device=q.device) for x in (k, q))
+    return keys <= queries[:, None] + (len(keys) - len(queries))
 
 
 @right
