@@ -9,10 +9,10 @@
 # %% [markdown]
 # # 01 · What is attention, and what does it do in a recommender?
 #
-# Cells that end in `raise NotImplementedError("your turn …")` are yours: write the body, run the cell (Shift+Enter),
-# run the `check` below it. A wrong answer is told where it is wrong and, if others made the mistake before you,
-# *which mistake it is*. `hint(f)` nudges, `hint(f, 3)` is a recipe, `solution(f)` shows the key once yours holds.
-# Nothing further down needs your answers, so read in any order.
+# Cells that end in `raise NotImplementedError("your turn …")` are yours: write the body, run the cell (Shift+Enter), run the
+# `check` below it. It tells you where you are wrong and, if it is a known mistake, *which one*. `hint(f)` nudges,
+# `hint(f, 3)` is a recipe, `solution(f)` shows the key once yours holds. Nothing further down needs your answers, so read in
+# any order.
 #
 # | exercise | level | minutes |
 # |---|---|---|
@@ -41,33 +41,51 @@
 # %% [markdown] tags=["answer"]
 # ## The answer in 60 seconds
 #
-# Attention is a weighted mean whose weights are computed from the data. A **query** is compared with **keys**; the
-# scores are normalised, usually by a softmax; the output is the weighted sum of the **values**.
+# Attention is a weighted sum whose weights are computed from the input. A **query** is compared with **keys**; a
+# normaliser, usually a softmax, turns the scores into weights; they average the **values**.
 #
-# In a recommender the query is typically the candidate item, and keys and values are the events of the user's history.
-# So the same user looks different to every candidate: a thriller is judged by the thrillers I watched. Mean pooling
-# gives all candidates one and the same user.
+# In ranking, the query is typically the candidate, and keys and values are the events of the user's history: **target
+# attention**, as in DIN. So the user vector depends on the candidate, which is personalisation for each pair; mean
+# pooling gives every candidate one and the same user. In SASRec the events attend to each other: **self-attention**, for
+# the order of events and the next item. I always say which axis I weigh: events, feature fields, or modalities.
 #
-# Say which axis you weigh, because the word is used for three: the **events** of a history (DIN, SASRec), the
-# **fields** of one event (AFM, SENet), or **modalities and experts** (gates). And say what belongs to the definition:
-# the scale √d, and a mask that hides padding and the future.
+# In code I need three things: the scale √d for dot products, masks for padding and the future *before* the softmax, and
+# a rule for the empty history.
 #
-# It is no cure for noise or imbalance by itself. A softmax always spends its whole weight, on one well-aligned item if
-# there is one, and on irrelevant items if there is nothing else.
+# Its price is a pass over the history for each candidate, so it sits in ranking rather than in two-tower retrieval. By
+# itself it removes neither noise nor imbalance: a softmax has to spend its whole weight, on one well-aligned item if there is
+# one, and on irrelevant ones if there is nothing else. And a weight is not an explanation.
 #
 # <details><summary>要点（中文）</summary>
 #
-# - 注意力 = 权重由数据算出的加权平均：查询（query）与键（key）算相似度，归一化（通常用 softmax），再对值（value）加权求和。
-# - 推荐里最常见的是目标注意力：候选物品作查询，用户行为序列作键和值；同一用户面对不同候选得到不同的兴趣表示，均值池化则只有一个。
-# - 说清在哪个维度上加权：行为（DIN、SASRec）、特征域（AFM、SENet）、模态或专家（门控）。
-# - 缩放 √d 与掩码（填充、因果）是定义的一部分；整行被掩码时输出应为 0，而不是 NaN。
-# - 它本身既不去噪，也不解决不平衡：softmax 权重之和恒为 1，一个对得很准的物品会拿走大部分权重；没有相关物品时权重也得花出去。
+# - 注意力：用查询（query）与各个键（key）算相似度，归一化（通常用 softmax）得到权重，再对值（value）加权求和；权重随输入动态变化。
+# - 推荐中最典型的是目标注意力：候选物品作查询，行为序列作键和值；同一用户面对不同候选得到不同的兴趣表示，均值池化只有一个固定表示。
+# - 说清在哪个维度上加权：行为序列（DIN、SASRec）、特征域（AFM、AutoInt）、模态或专家（门控）。
+# - 实现要点：点积要除以 √d；在 softmax 之前加填充掩码与因果掩码；整行都被掩码时输出 0，而不是 NaN。
+# - 代价：每个候选都要遍历一次行为序列，所以用在精排，而不是双塔召回。
+# - 局限：softmax 权重之和恒为 1，单个高度对齐的物品可能占去大部分权重，没有相关行为时权重也必须分配出去；它本身不去噪、不解决数据不平衡；权重也不等于解释。
+#
+# </details>
+#
+# <details><summary>Who is who: the models named on this page</summary>
+#
+# | | |
+# |---|---|
+# | DIN | the candidate attends to the history (target attention) |
+# | SASRec | each event attends to the earlier ones; predicts the next item |
+# | TiSASRec | SASRec that also knows the time between events |
+# | HSTU | self-attention over very long histories, with SiLU for the softmax and a bias for time |
+# | AutoInt | the fields of one sample attend to each other |
+# | AFM | weighs pairs of fields |
+# | SENet (in FiBiNET) | weighs fields one by one: in truth a gate |
+# | PEPNet | gates embeddings and hidden units by user and domain |
 #
 # </details>
 
 # %% tags=["imports"]
 import functools
 import math
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -85,7 +103,7 @@ import recattn_mini.attention.scaled_dot_product_attention
 import recattn_mini.attention.sigmoid_attention
 import recattn_mini.attention.softmax
 from recattn_mini.check import check, hint, solution
-from recattn_mini.data import movielens
+from recattn_mini.data import movielens, planted
 
 library = recattn_mini.attention  # ours; what you write has the same names without the word library
 sdpa = library.scaled_dot_product_attention
@@ -97,14 +115,15 @@ np.set_printoptions(precision=3, suppress=True)
 # ## 1 · One person, five candidates
 #
 # Before any formula, look at it. Below is the real history of a MovieLens user, and five films that this user had not
-# rated. Every film gets a vector from who watched what, without training: the leading singular vectors of the
-# co-watching matrix, scaled so that a coordinate has variance one. The candidate is the query; the history is the keys.
+# rated, chosen to be readable. Every film gets a vector from who watched what, without training: the singular vectors 2 to 33
+# of the matrix of users and films (the first is popularity), each film scaled to length √32. The candidate is the query;
+# the history is the keys.
 
 
 # %%
 @functools.cache
 def film_vectors(films, d=32):
-    """A vector for every film from who watched it: singular vectors 2 to d+1 (the first is popularity)."""
+    """A vector of length √d for every film, from who watched it."""
     watched = np.zeros((len(films.ages), len(films.titles)))
     watched[films.users, films.items] = 1
     watched /= np.sqrt(np.maximum(watched.sum(0), 1))
@@ -133,16 +152,19 @@ for title, row in zip(CANDIDATES, weights, strict=True):
     top = row.argsort()[::-1][:3]
     print(f"{title:22} looks at", ", ".join(f"{films.titles[history[i]]} {row[i]:.2f}" for i in top))
 
-watched = [set(films.users[films.items == film]) for film in by_title(films, "Titanic", "Scream")]
-titanic, scream = watched
-print(
-    f"Scream was rated by {len(scream) / 943:.0%} of all users, by {len(titanic & scream) / len(titanic):.0%} of those who rated Titanic"
-)
+nearest = (vectors @ vectors[candidates[3]]).argsort()[::-1][1:21]
+years = films.years[nearest]
+print(f"the 20 films nearest to Titanic are of {years.min()} to {years.max()}")
 
 figure, axes = plt.subplots(figsize=(10, 3.2))
 image = axes.imshow(weights, cmap="cividis", vmin=0, aspect="auto")
 axes.set_yticks(range(len(CANDIDATES)), CANDIDATES)
-axes.set_xticks(range(len(history)), [films.titles[i][:24] for i in history], rotation=55, ha="right")
+axes.set_xticks(
+    range(len(history)),
+    [textwrap.shorten(films.titles[i], 26, placeholder="…") for i in history],
+    rotation=55,
+    ha="right",
+)
 axes.set_xlabel("the user's history, in time order: the keys")
 axes.set_ylabel("candidates: the queries")
 figure.colorbar(image, label="weight", fraction=0.03, pad=0.01)
@@ -150,8 +172,8 @@ plt.show()
 
 # %% [markdown]
 # Every row is a softmax and sums to one; every row is another reading of the same person. *Psycho* looks at *Jaws*,
-# *Aladdin* at *Beauty and the Beast*. *Titanic* looks at *Scream*, which is no likeness of content: the same people rated
-# both. Attention finds whatever the vectors know, exposure included.
+# *Aladdin* at *Beauty and the Beast*. *Titanic* looks at *Scream*, and that is no likeness of content: its 20 nearest films
+# are what was in the cinemas when the data was collected. Attention finds whatever the vectors know, exposure included.
 #
 # Mean pooling has one row for everybody:
 
@@ -179,7 +201,10 @@ for title, candidate, user in zip(CANDIDATES, vectors[candidates], attended, str
 #
 # ## 2 · Which axis is weighed?
 #
-# The same function, three answers to "what do you attend to?". Ask which axis plays the part of `s`:
+# Axes have one letter each, all through the course: `t` queries, `s` keys, `d` the width of q and k, `e` the width of v; later
+# `b` batch, `h` heads, `c` the width of k where it differs from q's, `a` the hidden width of a score.
+#
+# The same function, several answers to "what do you attend to?". Ask which axis plays the part of `s`:
 
 # %%
 draw = np.random.RandomState(0)
@@ -201,17 +226,21 @@ for what, q, k in [
 #
 # $$\mathrm{softmax}(x)_s = \frac{e^{x_s}}{\sum_{s'} e^{x_{s'}}} = \frac{e^{x_s - \max x}}{\sum_{s'} e^{x_{s'} - \max x}}$$
 #
-# The two forms are equal on paper. On a machine the first one breaks at a score of 710:
+# The two forms are equal on paper. On a machine the first one breaks at a score of 710; in float32 at 89, in float16 at 12:
 
 # %%
 with np.errstate(over="ignore", invalid="ignore"):
     scores = np.array([710.0, 709.0])
     print("textbook:", np.exp(scores) / np.exp(scores).sum())
+    print(
+        "largest exp:",
+        *(f"{np.dtype(t).name} {np.log(np.finfo(t).max):.1f}" for t in (np.float64, np.float32, np.float16)),
+    )
 print("shifted: ", library.softmax.softmax_numpy(scores))
 
 # %% [markdown]
 # And a row of nothing but $-\infty$, a user whose whole history is padding, has $-\infty$ as its maximum:
-# $-\infty - (-\infty)$ is NaN, and one NaN poisons every parameter at the next step. Our rule, all through the course: **a row with nothing to attend
+# $-\infty - (-\infty)$ is NaN, and one NaN poisons every parameter it reaches. Our rule, all through the course: **a row with nothing to attend
 # to gives zeros.**
 #
 # ### Your turn: a stable softmax, in NumPy
@@ -227,7 +256,8 @@ check(softmax_numpy)
 #
 # With $p = \mathrm{softmax}(x)$ the Jacobian is $\mathrm{diag}(p) - p p^\top$, so a gradient $g$ of the weights becomes
 # $p \odot (g - \langle p, g \rangle)$. If $p$ is one-hot this is zero: the layer has made up its mind and cannot learn
-# that it was wrong. Sharpness is a matter of scale alone:
+# that it was wrong. For given scores, their scale alone sets the sharpness; the gradient is largest where the softmax is
+# undecided between a few:
 
 # %%
 x, g = np.random.RandomState(0).randn(2, 50)
@@ -247,20 +277,22 @@ for scale in (0.1, 1, 10, 100, 1000):
 
 # %%
 draw = np.random.RandomState(0)
-widths, rows = (4, 16, 64, 256), []
+widths, entropies = (4, 16, 64, 256), {"raw": [], "/ √d": []}
 for d in widths:
     q, k = draw.randn(1000, 1, d), draw.randn(1000, 50, d)
-    scores = (q @ np.swapaxes(k, -1, -2))[:, 0]
-    for name, logits in (("raw", scores), ("/√d", scores / math.sqrt(d))):
+    scores = (q @ np.swapaxes(k, -1, -2))[:, 0]  # (1000 queries, 50 keys)
+    for name, logits in (("raw", scores), ("/ √d", scores / math.sqrt(d))):
         p = library.softmax.softmax_numpy(logits)
-        entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(-1).mean()
-        gradient = np.linalg.norm(p[:, :, None] * (np.eye(50) - p[:, None, :]), axis=(1, 2)).mean()
-        rows.append((d, name, logits.var(), entropy, gradient))
-        print(f"d={d:<4} {name}  variance {logits.var():6.2f}  entropy {entropy:.2f} of 3.91  Jacobian {gradient:.3f}")
+        entropies[name].append(-(p * np.log(np.maximum(p, 1e-300))).sum(-1).mean())
+        jacobian = np.linalg.norm(p[:, :, None] * (np.eye(50) - p[:, None, :]), axis=(1, 2))
+        print(
+            f"d = {d:<4} q·k {name:5} variance {logits.var():6.2f}   entropy {entropies[name][-1]:.2f} of 3.91   "
+            f"saturated {(jacobian < 0.05).mean():4.0%}"
+        )
 
 figure, axes = plt.subplots(figsize=(5, 2.8))
-for name, marker in (("raw", "o"), ("/√d", "s")):
-    axes.plot(widths, [r[3] for r in rows if r[1] == name], marker=marker, label=f"q·k {name}")
+for (name, values), marker in zip(entropies.items(), "os", strict=True):
+    axes.plot(widths, values, marker=marker, label=f"q·k {name}")
 axes.axhline(math.log(50), color="grey", linestyle=":")
 axes.text(widths[0], math.log(50) - 0.07, "uniform over 50 keys", color="grey", va="top")
 axes.set_xscale("log", base=2)
@@ -271,12 +303,13 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The last column is the size of the softmax's Jacobian, which every gradient has to pass: raw, it sinks to 0.116 as the model
-# grows wider; scaled, it stays where it was.
+# Unscaled, more and more queries are saturated: the Jacobian of their softmax is next to nothing (a norm below 0.05), and no
+# gradient comes through. Scaled, nothing depends on the width.
 #
-# The argument assumes variance one. If your embeddings are tiny (Keras starts them in ±0.05) the same formula gives uniform
-# weights, mean pooling; if they grow in training it gives one-hot ones. *The temperature of a dot product is the
-# product of two norms.* It is `d`, the width of `q` and `k`: not the width of `v`, not the number of keys.
+# The argument assumes variance one. If your embeddings are tiny (Keras starts them in ±0.05) the weights are uniform even
+# without the scale, which is mean pooling; if they grow in training, the weights become one-hot with it. Since
+# $q \cdot k = \|q\| \|k\| \cos$, *the two lengths are the inverse temperature of a softmax over cosines.* And the $d$ in $\sqrt d$ is the width
+# of `q` and `k`: not that of `v`, not the number of keys.
 
 # %%
 q, k = 0.05 * (2 * np.random.RandomState(0).rand(2, 50, 64) - 1)  # Keras's default: uniform in ±0.05
@@ -301,7 +334,18 @@ print("ours,                  True False False:", sdpa.attention_weights(x, x, m
 # ### Your turn: a causal mask
 #
 # In decoding, one new query meets many cached keys. The last query stands on the last key: the mask is aligned *bottom
-# right*. `is_causal=True` of PyTorch aligns top left, and gives a lone new query the oldest key only.
+# right*. `is_causal=True` of PyTorch aligns top left, and gives a lone new query the oldest key only:
+
+# %%
+one, cached, values = torch.zeros(1, 2), torch.zeros(4, 2), torch.arange(4.0)[:, None]
+print(
+    "is_causal=True, one query, the values 0 1 2 3:",
+    F.scaled_dot_product_attention(one[None], cached[None], values[None], is_causal=True).item(),
+)
+print(
+    "no mask:                                      ",
+    F.scaled_dot_product_attention(one[None], cached[None], values[None]).item(),
+)
 
 # %% tags=["exercise"]
 from recattn_mini.attention.masks import causal_mask
@@ -321,7 +365,7 @@ from recattn_mini.attention.masks import padding_mask
 check(padding_mask)
 
 # %% [markdown]
-# Three histories in one batch, padded on the left as SASRec does. White may be attended to:
+# Three histories in one batch, padded on the left as SASRec does:
 
 # %%
 items = torch.tensor([[11, 4, 25, 7, 9, 2], [0, 0, 0, 31, 5, 8], [0, 0, 0, 0, 0, 0]])
@@ -336,12 +380,15 @@ for panel, mask, title in zip(panels, both[:, 0], ("full", "half padding", "noth
     panel.imshow(mask, cmap="gray", vmin=0, vmax=1)
     panel.set_title(title)
     panel.set_xlabel("key")
+    panel.set_xticks(range(6))
+    panel.set_yticks(range(6))
     panel.spines[:].set_visible(True)
 panels[0].set_ylabel("query")
+figure.suptitle("white: may attend", y=1.04)
 plt.show()
 
 # %% [markdown]
-# The first three rows of the second user and all rows of the third have *nothing* to attend to. Four ways to treat them:
+# The first three rows of the second user and all rows of the third have *nothing* to attend to. Three ways to treat them:
 
 # %%
 q, k, v = torch.randn(3, 1, 1, 4, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -405,8 +452,9 @@ print("an empty row:", ours[0, 0, 2, :3])
 # %% [markdown]
 # ### Your turn: its backward pass, by hand
 #
-# The question that separates. Write $W$ for the weights, $G$ for the gradient of the output. Go back step by step:
-# through $W v$, through the softmax (section 3), through $q k^\top / \sqrt d$. Three gradients, no loops, no autograd.
+# This one separates candidates. Write $P$ for the weights, $G$ for the gradient of the output. Go back step by step: through
+# $P v$, through the softmax (section 3; `library.softmax.softmax_backward_numpy` is there), through $q k^\top / \sqrt d$.
+# Three gradients, no loops, no autograd.
 
 # %% tags=["exercise"]
 from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention_backward_numpy
@@ -418,7 +466,9 @@ check(scaled_dot_product_attention_backward_numpy)
 # ### Other scores
 #
 # **Additive** (Bahdanau): $w^\top \tanh(W_q q_t + W_k k_s)$. A small network for each pair: $O(t\,s\,a)$ memory where the
-# dot product needs $O(t\,s)$, but no √d, since tanh bounds the score; and `q` and `k` may differ in width.
+# dot product needs $O(t\,s)$ if the weights are stored; and `q` and `k` may differ in width. No √d: tanh bounds each of the `a`
+# hidden units, so `d` plays no part; the size of $w$ still sets the sharpness.
+#
 # Why the tanh? Without it $w^\top W_q q_t$ is one number for all keys, and a softmax forgets what is added to a whole
 # row:
 
@@ -469,10 +519,9 @@ print("W = identity is dot attention:", np.allclose(library.dot_attention.dot_at
 # %% [markdown]
 # ## 7 · What it does not do
 #
-# "Attention reduces the influence of noise and of data imbalance", says a widely copied answer to this question; the
-# same text lists over-sensitivity to noise among its weaknesses. Ask what is meant, and measure.
+# A common answer says that attention reduces the influence of noise and of data imbalance. Ask what is meant, and measure.
 #
-# **One well-aligned item takes most of the weight.** Put one item among 50 that points in the query's direction, with
+# **One well-aligned item can take most of the weight.** Put one item among 50 that points in the query's direction, with
 # the length of an ordinary vector, half of it, or three times as much. 2,000 draws, so that no lucky one is quoted:
 
 # %%
@@ -496,24 +545,13 @@ for length in (0.5, 1, 3):
 # candidate speaks for the whole history. Cosine scores take the length out of it, not the alignment.
 #
 # **Whether it withstands noise depends on what the label depends on.** Two planted worlds, nothing trained, five seeds. In the
-# first, a user clicks if *any* event of ten matches the candidate; in the second, if *more than four* do. Then random
-# events are inserted. AUC of the score `output · candidate`:
+# first, a user clicks if *any* of ten events matches the candidate; in the second, if *at least five* do. Then random events
+# are inserted. AUC of the score `output · candidate`:
 
 
 # %%
-def planted(seed, inserted, clicks_if):
-    """2,000 users with ten events of 20 categories, and random events besides."""
-    draw = np.random.RandomState(seed)
-    centre, target = draw.randn(20, 32), draw.randint(20, size=2000)
-    matches = draw.randint(0, 2, size=2000) if clicks_if == "any matches" else draw.randint(1, 9, size=2000)
-    category = (target[:, None] + draw.randint(1, 20, size=(2000, 10))) % 20  # all of them other categories, so far
-    category = np.where(np.arange(10) < matches[:, None], target[:, None], category)
-    events = np.concatenate([centre[category] + draw.randn(2000, 10, 32), 1.4 * draw.randn(2000, inserted, 32)], axis=1)
-    return centre[target][:, None], events, matches > (0 if clicks_if == "any matches" else 4)
-
-
 def auc(score, label):
-    """The share of pairs in the right order."""
+    """The share of pairs, one clicked and one not, in the right order."""
     rank = score.argsort().argsort() + 1
     positive = label.sum()
     return (rank[label].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive))
@@ -522,39 +560,44 @@ def auc(score, label):
 POOLINGS = {
     "mean": lambda q, k: k.mean(1, keepdims=True),
     "softmax": lambda q, k: sdpa.scaled_dot_product_attention_numpy(q, k, k),
-    "sigmoid": lambda q, k: library.sigmoid_attention.sigmoid_attention_numpy(q, k, k, bias=-4.0),
+    "softmax, T = 10": lambda q, k: sdpa.scaled_dot_product_attention_numpy(q / 10, k, k),
+    "sigmoid, bias -4": lambda q, k: library.sigmoid_attention.sigmoid_attention_numpy(q, k, k, bias=-4.0),
 }
-WORLDS, INSERTED = ("any matches", "more than four match"), (0, 10, 40)
+INSERTED = (0, 10, 40)
 
-figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
-for clicks_if, panel in zip(WORLDS, panels, strict=True):
-    print(f"clicks if {clicks_if}, with {INSERTED} random events inserted")
-    for (name, pool), marker in zip(POOLINGS.items(), "os^", strict=True):
-        found = np.array(
-            [
-                [auc((pool(q, k) * q).sum((1, 2)), label) for q, k, label in [planted(seed, inserted, clicks_if)]]
-                for inserted in INSERTED
-                for seed in range(5)
-            ]
-        ).reshape(len(INSERTED), 5)
+q, k, clicked = planted.clicks_on_matches(seed=0, at_least=1, inserted=0)  # the first event matches, or none does
+first = (q @ np.swapaxes(k, -1, -2) / math.sqrt(32))[:, 0, 0]
+print(f"the score of a match is {first[clicked].mean() - first[~clicked].mean():.1f} above that of another event")
+
+figure, panels = plt.subplots(1, 2, figsize=(8.5, 3), sharey=True)
+for at_least, panel in zip((1, 5), panels, strict=True):
+    print(f"clicks if at least {at_least} of ten match; random events inserted: {INSERTED}")
+    for (name, pool), marker in zip(POOLINGS.items(), "os^v", strict=True):
+        found = np.empty((len(INSERTED), 5))
+        for i, seed in np.ndindex(found.shape):
+            q, k, clicked = planted.clicks_on_matches(seed, at_least, INSERTED[i])
+            found[i, seed] = auc((pool(q, k) * q).sum((1, 2)), clicked)
         print(
-            f"   {name:8}", "   ".join(f"{m:.2f} ± {d:.2f}" for m, d in zip(found.mean(1), found.std(1), strict=True))
+            f"   {name:17}", *(f"{mean:.2f} ± {sd:.2f}  " for mean, sd in zip(found.mean(1), found.std(1), strict=True))
         )
         panel.errorbar(INSERTED, found.mean(1), found.std(1), marker=marker, capsize=3, label=name)
-    panel.set_title(f"clicks if {clicks_if}")
+    panel.set_title(f"clicks if at least {at_least} of ten match")
     panel.set_xlabel("random events inserted")
     panel.axhline(0.5, color="grey", linestyle=":")
-panels[0].set_ylabel("AUC")
-panels[1].legend(frameon=False)
+    panel.text(0, 0.505, "coin toss", color="grey")
+panels[0].set_ylabel("AUC, mean ± sd of 5 seeds")
+panels[1].legend(frameon=False, loc="center right", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In the first world softmax attention is far better than the mean and loses less to the noise. In the second it is not far
-# from a coin toss, with or without noise: dividing by the sum divides the *count* away, and the count was the label. A sigmoid
-# for each event keeps most of it, which is the argument of DIN and HSTU against the softmax. So "attention is robust to
-# noise" is neither right nor wrong: say for which label, and against what.
+# In the first world softmax attention is far better than the mean and loses less to the noise. In the second, plain **mean
+# pooling wins**, and softmax attention is not far from a coin toss: a match scores about $32 / \sqrt{32}$ above the rest,
+# the softmax saturates, and one match looks like eight. A higher temperature buys the count back and pays for it in the first
+# world. A sigmoid for each event, its bias set by hand, is good in both and best in neither; DIN and HSTU drop the softmax to
+# keep such an intensity. So "attention is robust to noise" is neither right nor wrong: say for which label, and at which
+# temperature.
 #
-# **Imbalance.** The weights redistribute *within one sample*. That one click in a hundred is positive is a property of the
+# **Imbalance.** The weights redistribute *within one sample*. That one impression in a hundred is clicked is a property of the
 # *set of samples*, which they do not see. The first world again, once balanced and once with 1 % positives, a logistic
 # regression on the score:
 
@@ -570,7 +613,7 @@ def fit(score, label):
     return 1 / (1 + np.exp(-x @ beta))
 
 
-worlds = [planted(seed, 40, "any matches") for seed in range(20)]
+worlds = [planted.clicks_on_matches(seed, at_least=1, inserted=40) for seed in range(20)]
 for share in (0.5, 0.01):
     for name in ("mean", "softmax"):
         score, label = [], []
@@ -583,36 +626,36 @@ for share in (0.5, 0.01):
         p = fit(score, label)
         print(
             f"{label.mean():4.0%} positive, {name:7}: AUC {auc(score, label):.2f}, mean prediction {p.mean():.2f}, "
-            f"recall at 0.5: {(p[label] > 0.5).mean():.2f}"
+            f"recall at 0.5: {(p[label] > 0.5).mean():.2f}, at the base rate: {(p[label] > label.mean()).mean():.2f}"
         )
 
 # %% [markdown]
-# With 1 % positives both fits predict 1 % on average, and recall at 0.5 falls from 0.60 to 0.00 and from 0.79 to 0.32. The
-# better score keeps more of it, as any better score would; the imbalance is still there, for both. It is treated by
-# sampling, by weights in the loss, by calibration and by the choice of the threshold. If *popularity*
-# imbalance is meant, measure exposure (lesson 05); nothing above says that attention helps or hurts there.
+# With 1 % positives both fits predict 1 % on average, and recall at 0.5 falls from 0.60 to 0.00 and from 0.78 to 0.32: the
+# threshold was chosen for another base rate, and a threshold at the base rate cures it, for either pooling. (AUC moves a little because
+# 1 % leaves 200 positives.) Imbalance is treated by sampling, by weights in the loss, by calibration and by the threshold. If
+# *popularity* imbalance is meant, measure exposure; nothing above says that attention helps or hurts there.
 #
 # ## 8 · If nothing is relevant
 #
-# Softmax weights sum to one, so an irrelevant history is still a full vector of *something*. A **null key** lets the
-# query decline, and a **sigmoid** weighs each event alone. One matching event against ten:
+# Softmax weights sum to one, so an irrelevant history is still a full vector of *something*. A **null key** lets the query
+# decline; a **sigmoid** weighs each event alone. The weight that ten events get in sum, where none, one or all of them match:
 
 # %%
-match = np.full((1, 16), 2.0)
-other = np.zeros((1, 16))
+match, other, ones = np.full((1, 16), 2.0), np.zeros((1, 16)), np.ones((10, 1))  # a match scores 16, the others 0
+print("             softmax   null key at a score of 12   null key at a match's 16   sigmoid, bias -8")
 for name, events in (("no match", [other] * 10), ("1 of 10", [match] + [other] * 9), ("10 of 10", [match] * 10)):
-    k = np.concatenate(events)
-    v = (k[:, :1] > 0).astype(float)  # 1 for a match: the output is "how much of it"
-    plain = sdpa.scaled_dot_product_attention_numpy(match, k, v).item()
-    null = library.null_key_attention.null_key_attention_numpy(match, k, v, np.full(16, 1.5), np.zeros(1)).item()
-    kept = library.null_key_attention.null_key_attention_numpy(
-        match, k, np.ones((10, 1)), np.full(16, 1.5), np.zeros(1)
-    ).item()
-    gate = library.sigmoid_attention.sigmoid_attention_numpy(match, k, v, bias=-8.0).item()
-    print(f"{name:9} softmax {plain:.2f}   null key {null:.2f} (declines {1 - kept:.2f})   sigmoid {gate:.2f}")
+    k, null = np.concatenate(events), library.null_key_attention.null_key_attention_numpy
+    print(
+        f"{name:10}"
+        f"{sdpa.scaled_dot_product_attention_numpy(match, k, ones).item():10.2f}"
+        f"{null(match, k, ones, 0.75 * match[0], np.zeros(1)).item():28.2f}"
+        f"{null(match, k, ones, match[0], np.zeros(1)).item():27.2f}"
+        f"{library.sigmoid_attention.sigmoid_attention_numpy(match, k, ones, bias=-8.0).item():19.2f}"
+    )
 
 # %% [markdown]
-# The softmax cannot tell one match from ten; the sigmoid can; with a null key the softmax can at least decline.
+# The plain softmax spends everything whatever comes. A null key lets it decline, and even count if its own score is near a
+# match's; the sigmoid counts without saturating.
 #
 # ## 9 · Where can context enter?
 #
@@ -624,9 +667,10 @@ for name, events in (("no match", [other] * 10), ("1 of 10", [match] + [other] *
 # | query | $(q + c) \cdot k_s$ | the session's vector added to the candidate |
 # | key | $q \cdot (k_s + r_s)$ | an embedding of the time gap added to every event (TiSASRec) |
 # | bias | $q \cdot k_s + b_s$ | a number for each bucket of the gap (HSTU) |
-# | gate | $\gamma(c) \odot \mathrm{out}$ | the device scales the output, the weights stay (PEPNet) |
+# | gate | $\gamma(c) \odot \mathrm{out}$ | the device scales the output, the weights stay (in the spirit of PEPNet) |
 #
-# Another user's history, one candidate, and recency as the context. How old is what is attended to, on average?
+# Another user's history and one candidate. The context is how long ago each event was (key, bias), the films of the last day
+# (query), and a made-up device (gate). How old is what is attended to, on average?
 
 # %% tags=["raises-exception"]
 films = movielens.load()
@@ -634,14 +678,16 @@ mine = np.flatnonzero(films.users == 810)
 mine = mine[np.argsort(films.timestamps[mine], kind="stable")]
 age = (films.timestamps[mine].max() - films.timestamps[mine]) / 86400  # days before the last event
 vectors = film_vectors(films)
-q, k = vectors[by_title(films, "Titanic")], vectors[films.items[mine]]
+candidate = by_title(films, "Contact")
+assert candidate not in films.items[mine]
+q, k = vectors[candidate], vectors[films.items[mine]]
 
 print(f"{len(mine)} events over {age.max():.0f} days")
 scores = q @ k.T / math.sqrt(32)
 session = k[age < 1].mean(0)
 recency = -np.log1p(age)
 direction = np.sqrt(32) * q / (q @ q.T)  # a key moved by r along it has a score higher by r
-gate = 1 / (1 + np.exp(-np.random.RandomState(0).randn(32)))
+gate = 1 / (1 + np.exp(-np.random.RandomState(0).randn(32)))  # what a layer would make of the device
 for place, logits in (
     ("none", scores),
     ("query", (q + session) @ k.T / math.sqrt(32)),
@@ -654,69 +700,80 @@ for place, logits in (
     print(f"{place:6} average age {weights @ age:5.1f} days, cosine of output and candidate {cosine(out, q[0]):.2f}")
 
 # %% [markdown]
-# `key` and `bias` agree, by construction: a bias that depends on the event alone is a key moved along
-# the query. A learned key embedding can do more (it interacts with *every* query), a bias is cheaper and easier to read.
-# The gate changes the output and not the weights, so no plot of the weights will show it.
+# The query moves attention only as far as the films of the last day resemble the old ones. `key` and `bias` agree because the
+# keys were moved along *this* query; another query would meet another bias, and that is what a learned key embedding has over
+# a learned bias, which in turn is cheaper and easier to read. The gate changes the output and not the weights, so no plot of
+# the weights will show it.
 
 # %% [markdown] tags=["follow-up"]
 # ## Follow-ups
 #
+# <details><summary><b>What does target attention cost at serving, and why is it not in two-tower retrieval? 目标注意力的线上开销？为何双塔召回用不了？</b></summary>
+#
+# $N$ candidates meet $s$ events: $O(N s d)$ for each request, against $O(N d)$ with one user vector. A two-tower retriever
+# looks up neighbours of a user vector that was computed *before* any candidate is known, so that vector cannot depend on one.
+# Hence retrieval without (or with several interests), ranking with; there one projects the history once, scores all candidates
+# in one pass, and truncates or searches long histories.
+# </details>
+#
 # <details><summary><b>Is attention an explanation? 注意力权重是解释吗？</b></summary>
 #
-# No more than a coefficient without its feature. A large weight on a value that the next layer ignores explains nothing,
-# and the weights of several heads and layers do not add up. Test it: leave the event out and see whether the prediction
-# moves; compare with gradient × input. Lesson 08 measures how far they agree.
+# Not by itself. A large weight on a value that the next layer ignores explains nothing, and the weights of several heads
+# and layers do not add up. Test it: leave the event out and see whether the prediction moves; compare with gradient × input.
 # </details>
 #
 # <details><summary><b>Attention, gating, convolution: what is the difference? 注意力、门控、卷积有何区别？</b></summary>
 #
-# All weigh inputs. A convolution's weights are fixed after training and depend on the position; a gate's weights are computed, each
-# on its own (sigmoid), usually one for each channel; attention's are computed by comparing *pairs*, and a softmax makes
-# them compete.
+# All weigh inputs. A convolution's weights are fixed after training and depend on the position. A gate's weights are computed
+# from the input (a sigmoid for each channel, or a softmax over experts, as in MMoE). Attention's are computed by comparing a
+# query with *each* key, so it takes any number of them, in any order.
 # </details>
 #
-# <details><summary><b>What is the kernel-regression view? 核回归视角？</b></summary>
+# <details><summary><b>A user with an empty history: what happens, and what should? 没有历史行为的用户怎么办？</b></summary>
 #
-# Nadaraya–Watson regression predicts $\sum_s K(x, x_s)\, y_s / \sum_s K(x, x_s)$. With $K(q, k) = e^{q \cdot k / \sqrt d}$ this
-# *is* softmax attention: keys are the training points, values their labels, √d the squared bandwidth. If all keys have
-# one length, it is the Gaussian kernel exactly.
+# With $-\infty$ and a plain softmax NaN; with $-10^9$ the mean of the padding embeddings, which looks healthy and is not; with
+# our rule zeros, which the next layer can usually tell from a real history. A learned null value is the same with a prior. Train
+# with such rows, or serving will be the first to see one.
 # </details>
 #
-# <details><summary><b>A user with an empty history: what happens, and what should? 空历史的用户怎么办？</b></summary>
+# <details><summary><b>Why not always DIN's unnormalised weights? 为什么不一律采用 DIN 那样未归一化的权重？</b></summary>
 #
-# With $-\infty$ and a plain softmax NaN; with $-10^9$ the mean of the padding embeddings, which looks healthy and is not;
-# with our rule zeros, which the next layer can tell from any real history. A learned null value is the same with a prior.
-# Train with such rows, or serving will be the first to see one.
+# They keep the intensity, but the output grows with the length of the history, so its scale depends on the user's activity;
+# a softmax's output stays among its values. HSTU divides by the (padded) length. Section 7 is the argument in small. And mind
+# the source: DIN's paper has no softmax, the code its authors released has one.
 # </details>
 #
-# <details><summary><b>Why not always DIN's unnormalised weights? 为什么不总用未归一化的权重？</b></summary>
+# <details><summary><b>How does kernel regression see it? 如何从核回归的角度理解注意力？</b></summary>
 #
-# They keep the intensity, but the output then grows with the length of the history, so scale depends on the user's
-# activity; a softmax's output stays among its values. HSTU divides by the (padded) length. Section 7 is the argument in small.
+# Nadaraya–Watson regression predicts $\sum_s K(x, x_s)\, y_s / \sum_s K(x, x_s)$. With $K(q, k) = e^{q \cdot k / \sqrt d}$ this *is*
+# softmax attention: keys are the training points, values their labels, √d the squared bandwidth. If all keys have one
+# length, it is the Gaussian kernel exactly:
 # </details>
 
 # %%
 draw = np.random.RandomState(0)
-x, points, labels = draw.randn(1, 8), draw.randn(20, 8), draw.randn(20, 1)
-points, x = unit(points), unit(x)  # one length for all keys
+x, points, labels = unit(draw.randn(1, 8)), unit(draw.randn(20, 8)), draw.randn(20, 1)  # one length for all keys
 gaussian = np.exp(-((x - points) ** 2).sum(-1) / (2 * math.sqrt(8)))  # the squared bandwidth is √d
-print("Nadaraya-Watson:", (gaussian @ labels / gaussian.sum()).item().__round__(6))
-print("attention:      ", sdpa.scaled_dot_product_attention_numpy(x, points, labels).item().__round__(6))
+print(f"Nadaraya-Watson: {(gaussian @ labels / gaussian.sum()).item():.6f}")
+print(f"attention:       {sdpa.scaled_dot_product_attention_numpy(x, points, labels).item():.6f}")
 
 # %% [markdown] tags=["trap"]
 # ## Traps
 #
 # - A boolean mask means *may attend* in SDPA and *blocked* in `nn.MultiheadAttention`.
-# - `scores.masked_fill(mask, -inf)` without the `~`; or filling the boolean mask itself, which masks nothing.
-# - Padding a history and masking the *queries*: nothing is hidden. The keys' axis is the last.
+# - `scores.masked_fill(mask, -inf)` without the `~`; or `mask.masked_fill(~mask, -inf)`, the mask for the scores: it is `True` everywhere.
+# - Masking the queries' axis instead of the keys': padding is still attended to. In the scores the keys' axis is the last.
 # - Equal sizes hide bugs. With t = s = d = e a scale by the wrong width passes every test; the checks here use
 #   2, 3, 5, 7, 11, 13.
-# - `out.sum().backward()` as a gradient test: the gradient of a sum of softmax weights is zero, whatever the code.
-# - A learned weight is not a learned *attention* weight: one learns projections and embeddings, the weights are activations.
+# - `softmax(x).sum().backward()` as a gradient test: the exact gradient is 0, so an answer that returns zeros passes. `out.sum()` is
+#   weak as well: every column of v gets the same upstream gradient. Use a random one.
+# - Attention weights are activations, computed for each input; what is learned is the projections and the embeddings.
 
 # %%
-weights = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-(grad,) = torch.autograd.grad(library.softmax.softmax(weights).sum(), weights)
+mask = torch.tensor([True, False])
+print("mask.masked_fill(~mask, -inf):", mask.masked_fill(~mask, -math.inf))
+x = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+(grad,) = torch.autograd.grad(library.softmax.softmax(x).sum(), x)
 print("gradient of softmax(x).sum():", "below 1e-15 everywhere" if grad.abs().max() < 1e-15 else grad)
 
 # %% [markdown]
@@ -726,11 +783,18 @@ print("gradient of softmax(x).sum():", "below 1e-15 everywhere" if grad.abs().ma
 # - Luong, Pham, Manning: *Effective Approaches to Attention-based Neural Machine Translation*, EMNLP 2015, [1508.04025](https://arxiv.org/abs/1508.04025)
 # - Vaswani et al.: *Attention Is All You Need*, NeurIPS 2017, [1706.03762](https://arxiv.org/abs/1706.03762)
 # - Zhou et al.: *Deep Interest Network for Click-Through Rate Prediction*, KDD 2018, [1706.06978](https://arxiv.org/abs/1706.06978)
+# - Kang, McAuley: *Self-Attentive Sequential Recommendation*, ICDM 2018, [1808.09781](https://arxiv.org/abs/1808.09781)
 # - Li, Wang, McAuley: *Time Interval Aware Self-Attention for Sequential Recommendation*, WSDM 2020
+# - Zhai et al.: *Actions Speak Louder than Words* (HSTU), ICML 2024, [2402.17152](https://arxiv.org/abs/2402.17152)
+# - Xiao et al.: *Attentional Factorization Machines*, IJCAI 2017, [1708.04617](https://arxiv.org/abs/1708.04617);
+#   Song et al.: *AutoInt*, CIKM 2019, [1810.11921](https://arxiv.org/abs/1810.11921);
+#   Huang et al.: *FiBiNET*, RecSys 2019, [1905.09433](https://arxiv.org/abs/1905.09433);
+#   Chang et al.: *PEPNet*, KDD 2023, [2302.01115](https://arxiv.org/abs/2302.01115)
 # - Ramapuram et al.: *Theory, Analysis, and Best Practices for Sigmoid Self-Attention*, 2024, [2409.04431](https://arxiv.org/abs/2409.04431)
 # - Xiao et al.: *Efficient Streaming Language Models with Attention Sinks*, ICLR 2024, [2309.17453](https://arxiv.org/abs/2309.17453)
-# - Jain, Wallace: *Attention is not Explanation*, NAACL 2019; Wiegreffe, Pinter: *Attention is not not Explanation*, EMNLP 2019
+# - Jain, Wallace: *Attention is not Explanation*, NAACL 2019, [1902.10186](https://arxiv.org/abs/1902.10186);
+#   Wiegreffe, Pinter: *Attention is not not Explanation*, EMNLP 2019, [1908.04626](https://arxiv.org/abs/1908.04626)
 # - Harper, Konstan: *The MovieLens Datasets: History and Context*, ACM TiiS 5(4):19, 2015. The data belongs to GroupLens
 #   and is fetched to your own cache; it may be used for research and not be redistributed.
 #
-# Next: **02 · Design an attention model.** `recattn` in a terminal says which exercises hold and which is next.
+# `recattn` in a terminal says which exercises hold and which is next.
