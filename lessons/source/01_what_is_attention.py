@@ -107,6 +107,7 @@ from recattn_mini.data import movielens, planted
 
 library = recattn_mini.attention  # ours; what you write has the same names without the word library
 sdpa = library.scaled_dot_product_attention
+plt.style.use("tableau-colorblind10")
 plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 torch.set_printoptions(precision=3, sci_mode=False)
 np.set_printoptions(precision=3, suppress=True)

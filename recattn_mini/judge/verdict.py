@@ -45,7 +45,7 @@ class Verdict:
             style = "bold yellow" if self.outcome == "not attempted" else "bold red"
             head = (style, f"{'○' if self.outcome == 'not attempted' else '✗'} {self.answer}: {self.outcome}")
         told = [head, *(("", f"  {line}") for line in self.message.splitlines())]
-        table = self.outcome in ("holds", "wrong") or any(r.held for r in self.results)
+        table = self.outcome in ("holds", "wrong") or sum(r.held is not None for r in self.results) > 1
         for r in self.results:
             mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}[r.held]
             told += [(style, f"  {mark} {r.sentence}")] * table
