@@ -3,15 +3,20 @@
     @takes(q="... t d", k="... s d", mask="bool (... t s)")
     def attention(q, k, mask=None): ...
 
-A letter is an axis and has one size in the whole call (`d+c` is the sum of two); `...` stands for any leading axes,
-the same ones everywhere. Parentheses mean "broadcasts to". A first word `bool` or `int` names the dtype; without one
-it is floating point. A `_numpy` function takes arrays, any other takes tensors. `None` is left alone: the argument
-was optional.
+    d            an axis; a letter has one size in the whole call, `d+c` is the sum of two
+    ...          any leading axes, the same ones everywhere;  * any leading axes at all
+    (... t s)    what broadcasts to these axes;  (...) d  whose leading axes do, while d is exact
+    bool, int    the dtype, if it is not floating; floating arguments share theirs
+    | number     a plain number will do as well
+
+A `_numpy` function takes arrays, any other takes tensors. `None` is left alone where the function says it may come.
 """
 
 import functools
 import inspect
 import numbers
+import re
+import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -20,74 +25,109 @@ import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Sizes = dict[str, tuple[tuple[int, ...], str]]  # axis → its size (of "...": sizes), and the argument that fixed it
+Sizes = dict[str, tuple[Any, str]]  # an axis, or "dtype": its size (of "...": sizes), and the argument that fixed it
 
 
 class Expected(NamedTuple):
-    axes: tuple[str, ...]
+    leading: str  # "", "...", "*"
+    letters: tuple[str, ...]
     dtype: str
-    broadcasts: bool
+    broadcasts: str  # "" nothing, "leading" the leading axes, "all"
+    number: bool
 
     @classmethod
     def parse(cls, text: str) -> "Expected":
-        dtype, axes = text.split(" ", 1) if text.startswith(("bool ", "int ")) else ("float", text)
-        return cls(tuple(axes.strip("()").split()), dtype, axes.startswith("("))
+        dtype, axes, number = re.fullmatch(r"(?:(bool|int) )?(.+?)( \| number)?", text).groups()  # type: ignore[union-attr]
+        broadcasts = "" if "(" not in axes else "all" if axes.endswith(")") else "leading"
+        words = re.sub(r"[()]", "", axes).split()
+        leading = words.pop(0) if words[0] in ("...", "*") else ""
+        return cls(leading, tuple(words), dtype or "float", broadcasts, bool(number))
+
+    def __str__(self) -> str:
+        return f"({' '.join(filter(None, [self.leading, *self.letters]))})"
 
 
-def _dtype(x: Any) -> str:
+def _kind(x: Any) -> str:
     if isinstance(x, torch.Tensor):
-        return "bool" if x.dtype == torch.bool else "float" if x.dtype.is_floating_point else "int"
-    return {"b": "bool", "f": "float"}.get(x.dtype.kind, "int")
+        return (
+            "bool"
+            if x.dtype == torch.bool
+            else "float"
+            if x.is_floating_point()
+            else "complex" * x.is_complex() or "int"
+        )
+    return {"b": "bool", "f": "float", "i": "int", "u": "int"}.get(x.dtype.kind, "other")
 
 
-def _split(shape: tuple[int, ...], axes: tuple[str, ...]) -> dict[str, tuple[int, ...]] | None:
-    """The size of each axis of `shape`, or None if their number is wrong."""
-    letters = axes[axes[0] == "..." :]
-    lead = len(shape) - len(letters)
-    if lead < 0 or (lead > 0 and len(letters) == len(axes)):
-        return None
-    sizes: dict[str, tuple[int, ...]] = {"...": shape[:lead]} if len(letters) < len(axes) else {}
-    return sizes | {axis: (n,) for axis, n in zip(letters, shape[lead:], strict=True)}
+def _size(axis: str, sizes: Sizes) -> int | None:
+    parts = [sizes.get(part, (None, ""))[0] for part in axis.split("+")]
+    return None if None in parts else sum(parts)
 
 
-def _size(axis: str, sizes: Sizes) -> tuple[int, ...] | None:
-    if "+" in axis:
-        return (sum(sizes[part][0][0] for part in axis.split("+")),)
-    return sizes[axis][0] if axis in sizes else None
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(n in (1, want) for n, want in pairs)
 
 
 def _fits(shape: tuple[int, ...], expected: Expected, sizes: Sizes) -> bool:
-    if expected.broadcasts:
-        target = [n for axis in expected.axes for n in _size(axis, sizes) or ()]
-        return len(shape) <= len(target) and all(
-            n in (1, want) for n, want in zip(reversed(shape), reversed(target), strict=False)
-        )
-    own = _split(shape, expected.axes)
-    return own is not None and all(_size(axis, sizes) in (None, n) for axis, n in own.items())
+    lead: tuple[int, ...] = sizes.get("...", ((), ""))[0]
+    if expected.broadcasts == "all":
+        return _broadcasts(shape, (*lead, *(_size(axis, sizes) or 1 for axis in expected.letters)))
+    cut = len(shape) - len(expected.letters)
+    if cut < 0 or (cut > 0 and not expected.leading):
+        return False
+    if expected.broadcasts == "leading" and not _broadcasts(shape[:cut], lead):
+        return False
+    if expected.leading == "..." and not expected.broadcasts and "..." in sizes and shape[:cut] != lead:
+        return False
+    return all(_size(axis, sizes) in (None, n) for axis, n in zip(expected.letters, shape[cut:], strict=True))
 
 
 def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes) -> None:
     """Raise what is wrong with one argument; otherwise add the axes it fixes to `sizes`."""
     if not isinstance(x, form):
-        want = "numpy.ndarray" if form is np.ndarray else "torch.Tensor"
-        raise ValueError(f"{name} must be a {want}, got {type(x).__module__}.{type(x).__qualname__}")
-    if _dtype(x) != expected.dtype:
+        want = "a numpy.ndarray" if form is np.ndarray else "a torch.Tensor"
+        came = f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
+        raise ValueError(f"{name} must be {want}{' or a number' * expected.number}, got {came}")
+    if _kind(x) != expected.dtype:
         meaning = " (True = may attend)" if expected.dtype == "bool" else ""
         raise ValueError(f"{name} must be {expected.dtype}{meaning}, got {x.dtype}")
+    if expected.dtype == "float" and x.dtype != (first := sizes.setdefault("dtype", (x.dtype, name)))[0]:
+        raise ValueError(f"{name} must be {first[0]} as {first[1]} is, got {x.dtype}")
     shape = tuple(x.shape)
     if not _fits(shape, expected, sizes):
-        known = [(axis, *sizes[axis]) for part in expected.axes for axis in part.split("+") if axis in sizes]
-        raise ValueError(
-            f"{name} must {'broadcast to' if expected.broadcasts else 'be'} ({' '.join(expected.axes)}), "
-            + "".join(f"{axis} = {' '.join(map(str, n)) or 'none'} as in {owner}, " for axis, n, owner in known)
-            + f"got {shape}"
-        )
-    if expected.broadcasts:
+        parts = [expected.leading, *(part for axis in expected.letters for part in axis.split("+"))]
+        known = [
+            f"{part} = {' '.join(map(str, np.atleast_1d(sizes[part][0]))) or 'none'} as in {sizes[part][1]}, "
+            for part in parts
+            if part in sizes
+        ]
+        verb = {"": "be", "leading": "have leading axes that broadcast, as", "all": "broadcast to"}[expected.broadcasts]
+        raise ValueError(f"{name} must {verb} {expected}, {''.join(known)}got {shape}")
+    if expected.broadcasts or (expected.leading == "*" and not expected.letters):
         return
+    cut = len(shape) - len(expected.letters)
     if 0 in shape:
-        raise ValueError(f"{name} has an empty axis, got {shape}; give an empty history one padding key and mask it")
-    for axis, n in (_split(shape, expected.axes) or {}).items():
+        no_keys = dict(zip(expected.letters, shape[cut:], strict=True)).get("s") == 0
+        cure = "; give an empty history one padding key and mask it" if no_keys else ""
+        raise ValueError(f"{name} has an empty axis, got {shape}{cure}")
+    if expected.leading == "...":
+        sizes.setdefault("...", (shape[:cut], name))
+    for axis, n in zip(expected.letters, shape[cut:], strict=True):
         sizes.setdefault(axis, (n, name))
+
+
+def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form: type[Any]) -> None:
+    """Any number of arguments that broadcast to each other."""
+    if not given:
+        raise ValueError(f"{name} must be at least one, got none")
+    for n, x in enumerate(given):
+        _check(f"{name}[{n}]", x, expected, form, {})
+    shapes = [tuple(x.shape) for x in given]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"{name} must broadcast to each other, got {' and '.join(map(str, shapes))}") from None
 
 
 def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -106,17 +146,25 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
         form = np.ndarray if function.__name__.endswith("_numpy") else torch.Tensor
+        parameters = signature.parameters.values()
+        optional = {p.name for p in parameters if p.default is None or type(None) in typing.get_args(p.annotation)}
+        together = {p.name for p in parameters if p.kind is p.VAR_POSITIONAL}
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not torch.compiler.is_compiling():  # a compiled graph has checked its shapes already
-                arguments, sizes = signature.bind(*args, **kwargs).arguments, Sizes()
+            if not torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
+                bound, sizes = signature.bind(*args, **kwargs), Sizes()
+                bound.apply_defaults()
                 for name, expected in every:
-                    x = arguments.get(name)
-                    if x is not None and not (expected.broadcasts and isinstance(x, numbers.Real)):
+                    x = bound.arguments[name]
+                    if name in together:
+                        _check_together(name, x, expected, form)
+                    elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
                         _check(name, x, expected, form, sizes)
             return function(*args, **kwargs)
 
+        # torch.compile counts recompilations by code object, and gives up on the ninth function that shares one
+        checked.__code__ = checked.__code__.replace(co_name=function.__name__)  # type: ignore[attr-defined]
         return checked
 
     return decorate

@@ -11,13 +11,13 @@ import recattn_mini.attention
 from recattn_mini.shapes import takes
 
 
-@takes(q="... t d", k="... s d", v="... s e", mask="bool (... t s)", bias="(... t s)")
+@takes(q="... t d", k="... s d", v="... s e", mask="bool (... t s)", bias="(... t s) | number")
 def attend(q, k, v, mask=None, bias=0.0):
     """Say hello."""
     return "called"
 
 
-@takes(q="... t d", k="... s d", v="... s e", mask="bool (... t s)", bias="(... t s)")
+@takes(q="... t d", k="... s d", v="... s e", mask="bool (... t s)", bias="(... t s) | number")
 def attend_numpy(q, k, v, mask=None, bias=0.0):
     return "called"
 
@@ -60,15 +60,15 @@ ERRORS = {
     ),
     "list": (
         lambda: attend([[1.0]], k, v),
-        "q must be a torch.Tensor, got builtins.list",
+        "q must be a torch.Tensor, got list",
     ),
     "number": (
         lambda: attend(q, 1.0, v),
-        "k must be a torch.Tensor, got builtins.float",
+        "k must be a torch.Tensor, got float",
     ),
     "list for a mask": (
         lambda: attend(q, k, v, [True] * 7),
-        "mask must be a torch.Tensor, got builtins.list",
+        "mask must be a torch.Tensor, got list",
     ),
     "integer tensor": (
         lambda: attend(q.long(), k, v),
@@ -282,7 +282,7 @@ def test_every_public_function_is_checked_at_its_edge(f):
     parameters = inspect.signature(f).parameters.values()
     first, *rest = [p.name for p in parameters if p.default is p.empty]
     kind = "numpy.ndarray" if f.__name__.endswith("_numpy") else "torch.Tensor"
-    with pytest.raises(ValueError, match=f"^{first} must be a {kind}, got builtins.list$"):
+    with pytest.raises(ValueError, match=f"^{first} must be a {kind}, got list$"):
         f(*([1.0] for _ in (first, *rest)))
 
 

@@ -22,9 +22,9 @@ import torch
 from recattn_mini.shapes import takes
 
 
-@takes(q="... t d", k="... s c")
+@takes(q="* t d", k="* s c")
 def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Query positions q (... t d), key positions k (... s d) -> (t s), boolean; True = may attend.
+    """Query positions q (... t d), key positions k (... s c) -> (t s), boolean; True = may attend.
 
     A query attends to itself and to what came before. The last query stands on the last key, also when there are
     fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
@@ -37,9 +37,9 @@ def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
     return np.tri(t, s, s - t, dtype=bool)  # without s - t it is aligned top left: a lone new query sees only key 0
 
 
-@takes(q="... t d", k="... s c")
+@takes(q="* t d", k="* s c")
 def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    """Query positions q (... t d), key positions k (... s d) -> (t s), boolean, on q's device; True = may attend.
+    """Query positions q (... t d), key positions k (... s c) -> (t s), boolean, on q's device; True = may attend.
 
     A query attends to itself and to what came before. The last query stands on the last key, also when there are
     fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
@@ -76,6 +76,7 @@ def padding_mask(items: torch.Tensor) -> torch.Tensor:
     return (items != 0)[:, None, None, :]
 
 
+@takes(masks="bool *")
 def combined_mask_numpy(*masks: np.ndarray) -> np.ndarray:
     """What every mask allows, each broadcast to the others.
 
@@ -86,6 +87,7 @@ def combined_mask_numpy(*masks: np.ndarray) -> np.ndarray:
     return functools.reduce(operator.and_, masks)  # "or" would let padding back in
 
 
+@takes(masks="bool *")
 def combined_mask(*masks: torch.Tensor) -> torch.Tensor:
     """What every mask allows, each broadcast to the others; see `combined_mask_numpy`."""
     return functools.reduce(operator.and_, masks)

@@ -2,7 +2,7 @@ r"""Null-key attention: one more key that belongs to nothing, so that a query ma
 
     out_t = Σ_{s ∈ {null, 1 … s}} softmax_s( q_t·k_s / √d ) v_s
 
-Axes    q (... t d), k (... s d), v (... s e); null_k broadcasts to (... d), null_v to (... e): (d), or (h d) a head.
+Axes    q (... t d), k (... s d), v (... s e); null_k (d), or (h d) a head, null_v (e) or (h e).
 Rule    The null key is never masked, so no row is empty: a query with nothing to attend to gets null_v.
         A null key and value of zeros is "softmax plus one": weights Σ ≤ 1.
 Cost    that of scaled dot-product attention with s + 1 keys, d + e parameters.
@@ -21,7 +21,7 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
-@takes(q="... t d", k="... s d", v="... s e", null_k="(... d)", null_v="(... e)", mask="bool (... t s)")
+@takes(q="... t d", k="... s d", v="... s e", null_k="(...) d", null_v="(...) e", mask="bool (... t s)")
 def null_key_attention_numpy(
     q: np.ndarray,
     k: np.ndarray,
@@ -44,7 +44,7 @@ def null_key_attention_numpy(
     return scaled_dot_product_attention_numpy(q, k, v, mask)
 
 
-@takes(q="... t d", k="... s d", v="... s e", null_k="(... d)", null_v="(... e)", mask="bool (... t s)")
+@takes(q="... t d", k="... s d", v="... s e", null_k="(...) d", null_v="(...) e", mask="bool (... t s)")
 def null_key_attention(
     q: torch.Tensor,
     k: torch.Tensor,

@@ -4,7 +4,8 @@ r"""Scaled dot-product attention: every query takes a weighted mean of the value
 
 Axes    q (... t d), k (... s d), v (... s e), mask broadcasts to (... t s), True = may attend.
 Rule    √d is the standard deviation of a sum of d unit products; d is the width of q and k, not of v, not s.
-        A query that may attend to nothing gets zeros.
+        A query that may attend to nothing gets zeros. In half precision the scores are rounded before the softmax,
+        which costs little while they are small; fused kernels keep them in float32.
 Cost    O(t·s·(d+e)) time, O(t·s) memory for the weights.
 Asked   "Write it with a mask. Why √d? What is the gradient of q?"
 Source  Vaswani et al. 2017, eq. 1. https://arxiv.org/abs/1706.03762

@@ -20,7 +20,7 @@ from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
 from recattn_mini.shapes import takes
 
 
-@takes(q="... t d", k="... s d", v="... s e", bias="(... t s)", mask="bool (... t s)")
+@takes(q="... t d", k="... s d", v="... s e", bias="(... t s) | number", mask="bool (... t s)")
 def sigmoid_attention_numpy(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, bias: float | np.ndarray, mask: np.ndarray | None = None
 ) -> np.ndarray:
@@ -30,12 +30,12 @@ def sigmoid_attention_numpy(
     >>> sigmoid_attention_numpy(q, k, v, bias=0.0)  # half of each, not a third
     array([[7.]])
     """
-    scores = q / math.sqrt(q.shape[-1]) @ np.swapaxes(k, -1, -2) + bias
+    scores = q / math.sqrt(q.shape[-1]) @ np.swapaxes(k, -1, -2) + np.asarray(bias, q.dtype)
     weights = (1 + np.tanh(masked_scores_numpy(scores, mask) / 2)) / 2  # σ without an overflow in exp; σ(-inf) = 0
     return weights @ v
 
 
-@takes(q="... t d", k="... s d", v="... s e", bias="(... t s)", mask="bool (... t s)")
+@takes(q="... t d", k="... s d", v="... s e", bias="(... t s) | number", mask="bool (... t s)")
 def sigmoid_attention(
     q: torch.Tensor,
     k: torch.Tensor,

@@ -8,7 +8,7 @@ from recattn_mini.data.planted import EVENTS, clicks_on_matches
 
 @pytest.mark.parametrize("at_least", [1, 5])
 def test_labels_follow_the_rule(at_least: int):
-    """Matches come first, so the last that is needed is one if and only if the user clicked: |x - c|² is 32, else 96."""
+    """Matches come first, so the last that is needed is one just if the user clicked: |x - c|² is 32, or 96."""
     world = clicks_on_matches(seed=0, at_least=at_least, inserted=7)
     squared = ((world.events - world.candidates) ** 2).sum(-1)
     assert squared[world.clicked, at_least - 1].mean() == pytest.approx(32, abs=1)
