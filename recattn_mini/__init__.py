@@ -21,7 +21,8 @@ zeros, never NaN, and every gradient stays finite.
 
 **Imports point one way**; nothing imports what stands to its right:
 
-    shapes ← attention, metrics, data ← models ← training ← pretrained ← exercises ← judge ← check, answers ← cli
+    shapes ← attention, metrics, data ← models ← training ← pretrained ← exercises ← notebook ← judge
+        ← progress ← check, answers, lessons ← cli
 
 **Bad input** raises a `ValueError` that names the argument, what came and what was expected (`shapes.takes`).
 """

@@ -57,16 +57,20 @@ class Verdict:
         return "\n".join(text for _, text in self.lines())
 
     def show(self) -> None:
-        """Print it: in colour where that can be shown, plain where NO_COLOR is set, as under nbval."""
-        if "NO_COLOR" in os.environ:
-            print(self)
-            return
-        import rich
+        """Print it: a small table in colour in a notebook, plain text in a terminal and under nbval (NO_COLOR)."""
+        from rich.console import Console
+        from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
+
+        console = Console()
+        if "NO_COLOR" in os.environ or not console.is_jupyter:
+            print(self)
+            return
 
         head, *rest = self.lines()
         table = Table(box=None, show_header=False, padding=0, title=Text(head[1], style=head[0]), title_justify="left")
         for style, text in rest:
-            table.add_row(Text(text, style=style))
-        rich.print(table)
+            indent = len(text) - len(text.lstrip())
+            table.add_row(Padding(Text(text.lstrip(), style=style), (0, 0, 0, indent)))
+        console.print(table)
