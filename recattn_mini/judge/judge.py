@@ -20,6 +20,7 @@ from recattn_mini.exercises import exercise_of
 from recattn_mini.exercises._spec import Mistake, Named
 from recattn_mini.judge.answer import Answer, Raised
 from recattn_mini.judge.diagnosis import diagnose
+from recattn_mini.judge.errors import meaning
 from recattn_mini.judge.forbidden import forbidden_call
 from recattn_mini.judge.time_limit import TooSlow, time_limit
 from recattn_mini.judge.verdict import Result, Verdict
@@ -145,7 +146,8 @@ def _raised(verdict: Verdict, error: BaseException, answer: Answer) -> Verdict:
     elif isinstance(error, NameError):
         seen = f"{error}: define or import it, and run the cell that does{where}"
     else:
-        seen = f"{_said(error)}{where}"
+        usually = f"\nusually: {told}" if (told := meaning(error)) else ""
+        seen = f"{_said(error)}{where}{usually}"
     return replace(verdict, outcome="raised", results=verdict.failing(seen))
 
 

@@ -1,0 +1,52 @@
+"""What an exception usually means in an answer about attention: the message is the library's, the mistake is yours."""
+
+MEANINGS = {
+    "`if mask:` asks a whole array: use `if mask is not None`": (
+        "truth value of an array",
+        "Boolean value of Tensor",
+    ),
+    "two axes meet that should not: was one dropped by a sum or maximum without keepdims (keepdim), or is one of size "
+    "1 missing?": (
+        "could not be broadcast together",
+        "must match the size of tensor",
+    ),
+    "the inner axes of a product differ: swap the last two axes (swapaxes(-1, -2), .mT); `.T` reverses them all, and a "
+    "matrix of weights may be the other way round": (
+        "mat1 and mat2",
+        "core dimension",
+        "Expected size for first two dimensions",
+    ),
+    "the einsum is written for a fixed number of axes: '...' stands for any leading ones": (
+        "number of subscripts",
+        "einstein sum",
+    ),
+    "view needs numbers in order, and an input may be a transposed view: use reshape": ("view size is not compatible",),
+    "an index has to have the shape of what it indexes, a mask only broadcasts to it: use where or masked_fill": (
+        "The shape of the mask",
+        "boolean index did not match",
+    ),
+    "this dtype has no such number: use -inf": ("without overflow",),
+    "an axis is counted from the front: count from the back (-1), there may be any number of leading ones": (
+        "Dimension out of range",
+        "out of bounds for array of dimension",
+    ),
+    "autograd needs the old values: work on a copy": (
+        "leaf Variable that requires grad",
+        "modified by an inplace operation",
+    ),
+    "a boolean mask is not a number: invert it with ~, use it with where": (
+        "operator, on a bool",
+        "with a bool tensor",
+        "boolean negative",
+    ),
+    "NumPy and PyTorch name it differently (astype, to; swapaxes, mT; where, masked_fill): which form is this?": (
+        "has no attribute",
+    ),
+    "NumPy says axis and keepdims, PyTorch says dim and keepdim": ("unexpected keyword argument",),
+    "parameters must bear the names that the given __init__ sets up": ("Missing key", "Unexpected key"),
+}
+
+
+def meaning(error: BaseException) -> str:
+    """The usual mistake behind an exception, or nothing."""
+    return next((told for told, phrases in MEANINGS.items() if any(p in str(error) for p in phrases)), "")
