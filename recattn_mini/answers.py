@@ -48,9 +48,11 @@ class Notebook(pytest.File):
         except ValueError as error:
             raise self.CollectError(str(error)) from None
         broken = {answer: cell.error for cell in bad for answer in cell.answers}
+        elsewhere = "\n".join(f"{cell.error.filename} does not parse: {cell.error.msg}" for cell in bad)
         for answer in dict.fromkeys([*notebook.answers_in(program), *broken]):
             exercise = Exercise.from_parent(self, name=answer)
             exercise.program, exercise.syntax_error = notebook.needed(program, answer), broken.get(answer)
+            exercise.elsewhere = elsewhere
             yield exercise
 
 
@@ -59,6 +61,7 @@ class Exercise(pytest.Collector):
 
     program: list
     syntax_error: SyntaxError | None
+    elsewhere: str
     _verdict: "Verdict | None" = None
 
     def collect(self) -> Iterator["Check"]:
@@ -84,7 +87,9 @@ class Exercise(pytest.Collector):
 
         if self.syntax_error is not None:
             return judge.unreadable(self.name, self.syntax_error)
-        return judge.judge_program(self.name, self.program)
+        verdict = judge.judge_program(self.name, self.program)
+        # what is not defined may have been meant to be, in a cell that does not parse
+        return verdict.told(self.elsewhere) if any("is not defined" in r.seen for r in verdict.results) else verdict
 
 
 class Check(pytest.Item):

@@ -13,6 +13,8 @@ from recattn_mini import notebook, progress
 from recattn_mini.exercises import answer_names, answer_source, exercise_of
 from recattn_mini.judge.judge import judge, load
 
+_held: set[str] = set()  # in this session: progress may be impossible to keep
+
 
 def check(answer: Callable) -> None:
     """Judge `answer` by the exercise it is named after, say what was found, and remember it."""
@@ -20,6 +22,8 @@ def check(answer: Callable) -> None:
         print(problem)
         return
     verdict = judge(answer)
+    if verdict.outcome == "holds":
+        _held.add(exercise_of(answer.__name__))
     if not _in_a_solution():
         verdict = verdict.told(progress.record(verdict))
     verdict.show()
@@ -42,7 +46,7 @@ def solution(answer: Callable, give_up: bool = False) -> None:
         print(problem)
         return
     name = answer.__name__
-    if give_up or progress.holds(exercise_of(name)):
+    if give_up or exercise_of(name) in _held or progress.holds(exercise_of(name)):
         print(notebook.solved(answer_source(name), name))
     else:
         print(f"{name} does not hold yet: hint({name}) nudges, solution({name}, give_up=True) shows the key at once")

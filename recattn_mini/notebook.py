@@ -12,6 +12,7 @@ import os
 import re
 import symtable
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from recattn_mini.exercises import answer_names
 
 YOUR_TURN = "your turn"
 MAGICS = {
-    r"^([ \t]*)[%!?].*": r"\1pass",  # %matplotlib inline, !ls, ?softmax; may be all that an `if` holds
+    r"^([ \t]*)[%!?](?:.*\\\n)*.*": r"\1pass",  # %matplotlib inline, !ls, ?softmax; may be all that an `if` holds
     r"^([ \t]*)[\w.]+\?\??[ \t]*$": r"\1pass",  # softmax?
     r"^([ \t]*[\w, ]+=)[ \t]*[%!].*": r"\1 None",  # lines = !ls
 }
@@ -36,6 +37,10 @@ class Statement:
     binds: frozenset[str]
     uses: frozenset[str]
 
+    @property
+    def is_future(self) -> bool:
+        return isinstance(self.node, ast.ImportFrom) and self.node.module == "__future__"
+
 
 @dataclass(frozen=True)
 class BadCell:
@@ -47,7 +52,7 @@ class BadCell:
 
 def statements(source: str, file: str) -> list[Statement]:
     """The top-level statements of a program."""
-    return [Statement(n, file, _binds(n), _uses(n)) for n in ast.parse(source, file).body]
+    return [Statement(n, file, _binds(n), _uses(n, file)) for n in ast.parse(source, file).body]
 
 
 def needed(program: Iterable[Statement], name: str) -> list[Statement]:
@@ -57,7 +62,7 @@ def needed(program: Iterable[Statement], name: str) -> list[Statement]:
     while todo:
         want = todo.pop()
         for n, statement in enumerate(program):
-            if {want, "*"} & statement.binds and n not in chosen:
+            if ({want, "*"} & statement.binds or statement.is_future) and n not in chosen:
                 chosen.add(n)
                 todo |= statement.uses
     return [program[n] for n in sorted(chosen)]
@@ -80,9 +85,9 @@ def _binds(node: ast.stmt) -> frozenset[str]:
     return frozenset(found)
 
 
-def _uses(node: ast.stmt) -> frozenset[str]:
+def _uses(node: ast.stmt, file: str) -> frozenset[str]:
     """Global names only: a local variable of an answer may share its name with a lesson's variable."""
-    top = symtable.symtable(ast.unparse(node), "statement", "exec")
+    top = symtable.symtable(ast.unparse(node), file, "exec")
     found = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
     todo = top.get_children()
     while todo:
@@ -128,16 +133,19 @@ def program(notebook: dict[str, Any], name: str) -> tuple[list[Statement], list[
         source, file = text(cell), f"{name}, cell {n}"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         try:
-            found += statements(source, file)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "$\\sqrt{d}$" is a SyntaxWarning, and pytest may make it an error
+                found += statements(source, file)
         except SyntaxError as error:
-            answers = re.findall(r"^(?:def|class)\s+(\w+)", source, flags=re.MULTILINE)
+            answers = re.findall(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", source, flags=re.MULTILINE)
             bad.append(BadCell(error, tuple(a for a in answers if a in answer_names())))
     return found, bad
 
 
 def answers_in(found: Iterable[Statement]) -> list[str]:
     """The exercise answers that a program defines, in its order."""
-    defined = [s.node.name for s in found if isinstance(s.node, (ast.FunctionDef, ast.ClassDef))]
+    imports = (ast.Import, ast.ImportFrom)
+    defined = [name for s in found if not isinstance(s.node, imports) for name in sorted(s.binds)]
     return [name for name in dict.fromkeys(defined) if name in answer_names()]
 
 
@@ -172,7 +180,7 @@ def solved(source: str, answer: str) -> str:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             node.decorator_list = []  # @takes is the library's edge, no part of the answer
-    every = [Statement(n, "", _binds(n), _uses(n)) for n in tree.body]
+    every = [Statement(n, "", _binds(n), _uses(n, "")) for n in tree.body]
     chosen = needed(every, answer)
     used = {name for s in chosen for name in s.uses}
     for node in (s.node for s in chosen):

@@ -63,11 +63,20 @@ def gradients(f: Callable, *args: Any) -> tuple[torch.Tensor | None, ...]:
     out = f(*args)
     if not isinstance(out, torch.Tensor) or not out.requires_grad:
         return (None,) * len(leaves)
-    upstream = torch.from_numpy(np.random.RandomState(1).randn(*out.shape)).to(out.dtype)
+    upstream = torch.from_numpy(np.asarray(np.random.RandomState(1).randn(*out.shape))).to(out.dtype)
     try:
         return torch.autograd.grad(out, leaves, upstream, allow_unused=True)
-    except RuntimeError as error:
-        raise Mistake(f"autograd cannot differentiate it: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # also what the backward of a Function of the learner's own raises
+        told = next(iter(str(error).splitlines()), "")
+        raise Mistake(f"autograd cannot differentiate it: {type(error).__name__}: {told}") from None
+
+
+def same_parameters(built: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """A learner's module has just these parameters, of these sizes."""
+    got = {name: tuple(p.shape) for name, p in built.named_parameters()}
+    want = {name: tuple(w.shape) for name, w in weights.items()}
+    if got != want:
+        raise Named(f"its parameters are {got}, expected {want}: keep the __init__ that is given")
 
 
 def finite(found: tuple[torch.Tensor | None, ...], names: tuple[str, ...]) -> None:

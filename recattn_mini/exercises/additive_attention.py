@@ -14,6 +14,7 @@ from recattn_mini.exercises._spec import (
     random_tensors,
     right,
     same,
+    same_parameters,
     teaching,
     torch_only,
     wrong,
@@ -33,6 +34,7 @@ def call_module(module, q, k, v, w_q, w_k, w_score, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights."""
     built = module(q.shape[-1], k.shape[-1], len(w_score))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "score.weight": w_score[None]}
+    same_parameters(built, weights)
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
     return torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
@@ -105,6 +107,8 @@ def check_the_query_matters(f):
     "another query, other weights: without the tanh the query would cancel"
     q, k, v, *weights, _ = inputs()["no mask"]
     out, other = f(q, k, v, *weights), f(q + 1, k, v, *weights)
+    same(out, expected(q, k, v, *weights))
+    same(other, expected(q + 1, k, v, *weights))
     same((out - other).abs().amax((0, 1, 3)) > 0.01, torch.ones(5, dtype=torch.bool))
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import sys
 import warnings
 from collections.abc import Callable
 from types import ModuleType
@@ -11,15 +12,34 @@ from typing import Any
 import numpy as np
 import torch
 
-from recattn_mini.exercises._spec import Named
+from recattn_mini.exercises._spec import Mistake, Named
+from recattn_mini.judge.time_limit import TooSlow
+
+LINES = 200  # of an answer's prints
 
 
 class Raised(Exception):
     """The learner's own code raised `error`."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
+        super().__init__()
         self.error = error
+
+
+class _Shown(io.TextIOBase):
+    """Standard output for the first lines, and for what comes then nothing."""
+
+    def __init__(self, lines: int) -> None:
+        self._out, self._left = sys.stdout, lines
+
+    def write(self, text: str) -> int:
+        """Pass it on, while lines are left."""
+        if self._left > 0:
+            self._out.write(text)
+            self._left -= text.count("\n")
+            if self._left <= 0:
+                self._out.write("… no more of your prints is shown\n")
+        return len(text)
 
 
 class Answer:
@@ -50,16 +70,21 @@ class Answer:
         return self._convert(out)
 
     def _run(self, args: Any) -> Any:
-        shown = contextlib.redirect_stdout(io.StringIO()) if self._quiet else contextlib.nullcontext()
+        shown = contextlib.redirect_stdout(_Shown(0 if self._quiet else LINES))
         self._quiet = True
         try:
             with shown, warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 return self._call(*args)
-        except (Exception, SystemExit) as error:
+        except (Mistake, TooSlow, KeyboardInterrupt):
+            raise
+        except BaseException as error:
             raise Raised(error) from error
 
     def _convert(self, out: Any) -> Any:
+        if inspect.iscoroutine(out):
+            out.close()
+            raise Named("a coroutine came back: define it by def, not by async def")
         if isinstance(out, (tuple, list)):
             return type(out)(self._convert(one) for one in out) if type(out) in (tuple, list) else out
         if self.is_numpy and isinstance(out, torch.Tensor):
@@ -67,7 +92,10 @@ class Answer:
         if not self.is_numpy and isinstance(out, np.ndarray):
             raise Named("a NumPy array came back; this form returns a torch.Tensor")
         if self.is_numpy and isinstance(out, (np.ndarray, np.generic)):
-            return torch.from_numpy(np.array(out)).to(self._device) if out.dtype != object else out
+            try:
+                return torch.from_numpy(np.array(out)).to(self._device)
+            except (TypeError, ValueError):  # longdouble, strings, objects, another byte order
+                raise Named(f"dtype {out.dtype}, expected float64, bool or int64") from None
         return out
 
 

@@ -9,6 +9,8 @@ import torch
 
 from recattn_mini.exercises._spec import TOLERANCE, Mistake, gradients
 
+UNKNOWN = "not a mistake we know: more than one, or a new one"
+
 
 def wrong_answers(spec: ModuleType) -> list[Callable]:
     """The functions of the spec that are marked @wrong, in the order they stand there."""
@@ -25,22 +27,25 @@ def behaviour(f: Callable, spec: ModuleType, with_gradients: bool) -> Iterator[A
 def diagnose(f: Callable, right: Callable, spec: ModuleType, with_gradients: bool) -> str:
     """Which known wrong answer `f` behaves like: everywhere, or else on most of the inputs where it is not right."""
     seen = list(behaviour(f, spec, with_gradients))
-    explains = {bad: [alike(s, k) for s, k in zip(seen, known, strict=False)] for bad, known in _bank(spec).items()}
-    for bad, explained in explains.items():
-        if all(explained):
-            return f"looks like: {bad.hint}"  # type: ignore[attr-defined]
+    explains = {
+        bad: [alike(s, k) for s, k in zip(seen, known, strict=False)] for bad, known in known_wrong(spec).items()
+    }
     off = [not alike(s, r) for s, r in zip(seen, behaviour(right, spec, with_gradients), strict=True)]
+    for bad, explained in explains.items():
+        if all(explained) and any(off):  # on inputs where it is right, it is like every mistake of the gradient
+            return f"looks like: {bad.hint}"  # type: ignore[attr-defined]
     explains = {
         bad: [e for e, is_off in zip(explained, off, strict=True) if is_off] for bad, explained in explains.items()
     }
     best = max(explains, key=lambda bad: sum(explains[bad]))
     if any(explains[best]):
         return f"in part like: {best.hint}\nand there is more: a second mistake, or a new one"  # type: ignore[attr-defined]
-    return "not a mistake we know: more than one, or a new one"
+    return UNKNOWN
 
 
 @functools.cache
-def _bank(spec: ModuleType) -> dict[Callable, list[Any]]:
+def known_wrong(spec: ModuleType) -> dict[Callable, list[Any]]:
+    """What every known wrong answer gives, worked out once."""
     return {bad: list(behaviour(bad, spec, with_gradients=True)) for bad in wrong_answers(spec)}
 
 

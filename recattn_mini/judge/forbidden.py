@@ -6,12 +6,13 @@ the point: a learner who wants to cheat can read the solution.
 
 import ast
 import contextlib
+import functools
 import importlib
 import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 
@@ -21,6 +22,9 @@ def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: I
     objects = {id(found): name for name in forbidden if (found := _find(name)) is not None}
     objects |= {id(one): f"{one.__module__}.{one.__qualname__}" for one in answers}
     methods = {name.rsplit(".", 1)[1]: name for name in forbidden if inspect.isclass(_find(name.rsplit(".", 1)[0]))}
+    for base in answer.__mro__[1:] if inspect.isclass(answer) and "forward" not in vars(answer) else ():
+        if id(base) in objects:
+            return objects[id(base)]
     seen: set[int] = set()
     todo = list(_functions(answer))
     while todo:
@@ -28,7 +32,9 @@ def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: I
         if id(function) in seen:
             continue
         seen.add(id(function))
-        for found, attribute in _used(function):
+        for found, attribute in _used(function, {name.split(".")[0] for name in objects.values()}):
+            while isinstance(found, functools.partial):
+                found = found.func
             for candidate in (found, type(found)):
                 if id(candidate) in objects:
                     return objects[id(candidate)]
@@ -36,6 +42,8 @@ def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: I
                 return methods[attribute]
             if isinstance(found, (FunctionType, type)) and found.__module__ == answer.__module__:
                 todo += _functions(found)
+            elif type(found).__module__ == answer.__module__:  # an object of a class of the learner's own
+                todo += _functions(type(found))
     return None
 
 
@@ -49,24 +57,26 @@ def _find(qualified: str) -> Any:
 
 
 def _functions(answer: Any) -> Iterator[FunctionType]:
-    for one in vars(answer).values() if inspect.isclass(answer) else [answer]:
+    own = [c for c in answer.__mro__ if c.__module__ == answer.__module__] if inspect.isclass(answer) else []
+    for one in [f for c in own for f in vars(c).values()] or [answer]:
         if isinstance(one := inspect.unwrap(one) if callable(one) else one, FunctionType):
             yield one
 
 
-def _used(function: FunctionType) -> Iterator[tuple[Any, str]]:
+def _used(function: FunctionType, packages: set[str]) -> Iterator[tuple[Any, str]]:
     """Every object that the function names, and the name of every attribute it takes of something local."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):  # no source to read: defined by exec, or a lambda within a line
         return
-    scope = {**function.__globals__, **_closure(function), **_local_imports(tree)}
+    scope = {**function.__globals__, **dict.fromkeys(function.__code__.co_varnames), **_closure(function)}
+    scope |= _local_imports(tree, packages)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in scope:
             yield scope[node.id], ""
         elif isinstance(node, ast.Attribute):
             found = _resolve(node, scope)
-            yield found, "" if isinstance(_resolve(node.value, scope), (ModuleType, type)) else node.attr
+            yield found, node.attr if _resolve(node.value, scope) is None else ""  # of something local
 
 
 def _closure(function: FunctionType) -> dict[str, Any]:
@@ -78,15 +88,22 @@ def _closure(function: FunctionType) -> dict[str, Any]:
     return found
 
 
-def _local_imports(tree: ast.AST) -> dict[str, Any]:
+def _local_imports(tree: ast.AST, packages: set[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
+                if alias.name.split(".")[0] not in packages:
+                    continue  # importing runs code
                 with contextlib.suppress(ImportError):
                     module, root = importlib.import_module(alias.name), alias.name.split(".")[0]
                     found[alias.asname or root] = module if alias.asname else sys.modules[root]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and not node.level
+            and node.module.split(".")[0] in packages
+        ):
             with contextlib.suppress(ImportError):
                 module = importlib.import_module(node.module)
                 found |= {a.asname or a.name: getattr(module, a.name, None) for a in node.names}
@@ -97,5 +114,6 @@ def _resolve(node: ast.expr, scope: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         return scope.get(node.id)
     if isinstance(node, ast.Attribute):
-        return getattr(_resolve(node.value, scope), node.attr, None)
+        with contextlib.suppress(Exception):  # a __getattr__ of the learner's may raise what it likes
+            return getattr(_resolve(node.value, scope), node.attr, None)
     return None

@@ -1,10 +1,13 @@
 """Judge an answer: the right outcome, the check that failed, where, and which known mistake it is."""
 
+import __future__
+
 import ast
 import contextlib
 import importlib
 import inspect
 import linecache
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -19,12 +22,12 @@ import torch
 from recattn_mini.exercises import exercise_of
 from recattn_mini.exercises._spec import Mistake, Named
 from recattn_mini.judge.answer import Answer, Raised
-from recattn_mini.judge.diagnosis import diagnose
+from recattn_mini.judge.diagnosis import UNKNOWN, diagnose, known_wrong
 from recattn_mini.judge.errors import meaning
 from recattn_mini.judge.forbidden import forbidden_call
 from recattn_mini.judge.time_limit import TooSlow, time_limit
 from recattn_mini.judge.verdict import Result, Verdict
-from recattn_mini.notebook import Statement
+from recattn_mini.notebook import YOUR_TURN, Statement
 
 SECONDS = 5.0  # an answer of lesson size takes milliseconds
 
@@ -46,36 +49,59 @@ def answers(spec: ModuleType) -> list[Callable]:
 
 def judge(learners: Callable, seconds: float | None = None) -> Verdict:
     """Hold an answer to its spec. Never raises, never hangs on a Python loop."""
-    spec = load(exercise_of(learners.__name__))
-    answer = Answer(learners, spec)
-    verdict = Verdict(learners.__name__, "holds", unreached(spec, learners.__name__))
+    spec, name = load(exercise_of(learners.__name__)), learners.__name__
+    verdict = Verdict(name, "holds", unreached(spec, name))
+    if (problem := _of_another_kind(learners, getattr(spec, name))) is not None:
+        return replace(verdict, outcome="cannot be judged", results=verdict.failing(problem))
     own = [] if learners in answers(spec) else answers(spec)
     if found := forbidden_call(learners, spec.FORBIDDEN, own):
         seen = f"uses {found}, which would be the answer itself: write it out"
         return replace(verdict, outcome="forbidden", results=verdict.failing(seen))
-    try:
-        with time_limit(seconds or SECONDS), _one_thread():
-            return _run(verdict, answer, spec)
-    except TooSlow as slow:
-        where = _where(slow, _files(learners))
-        seen = f"stopped after {seconds or SECONDS:g} s: a loop that does not end?{where}"
-        return replace(verdict, outcome="too slow", results=verdict.failing(seen))
+    answer, limit = Answer(learners, spec), seconds or SECONDS
+    with _as_it_was():
+        try:
+            with time_limit(limit):
+                judged = _run(verdict, answer, spec)
+            if judged.outcome not in ("wrong", "raised"):
+                return judged
+            known_wrong(spec)  # the learner's seconds are not spent on our answers
+            with time_limit(limit):
+                return _diagnosed(judged, answer, spec)
+        except TooSlow as slow:
+            where = _where(slow, _files(learners))
+            seen = f"stopped after {limit:g} s: a loop that does not end?{where}"
+            return replace(verdict, outcome="too slow", results=verdict.failing(seen))
+
+
+def _of_another_kind(learners: Callable, key: Callable) -> str | None:
+    """A class where a function is asked for, or the other way round."""
+    if inspect.isclass(key) and not (inspect.isclass(learners) and issubclass(learners, torch.nn.Module)):
+        return f"a class derived from nn.Module is asked for, this is {_kind(learners)}"
+    if not inspect.isclass(key) and not inspect.isfunction(inspect.unwrap(learners)):
+        return f"a function is asked for, this is {_kind(learners)}: define it by def"
+    return None
 
 
 def judge_program(answer: str, program: Iterable[Statement]) -> Verdict:
     """Run the statements that define an answer, then hold it to its spec."""
     unrun = Verdict(answer, "raised", unreached(load(exercise_of(answer)), answer))
-    space: dict[str, Any] = {"__name__": "__main__"}
+    space: dict[str, Any] = {"__name__": "__main__", "display": print}  # which IPython brings
+    program = list(program)
+    flags = __future__.annotations.compiler_flag if any(s.is_future for s in program) else 0
     try:
         with time_limit(SECONDS), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for statement in program:
-                exec(compile(ast.Module([statement.node], []), statement.file, "exec"), space)
+                code = compile(ast.Module([statement.node], []), statement.file, "exec", flags, dont_inherit=True)
+                exec(code, space)
     except TooSlow as slow:
         seen = f"its cell was stopped after {SECONDS:g} s{_where(slow, set())}"
         return replace(unrun, outcome="too slow", results=unrun.failing(seen))
     except (Exception, SystemExit) as error:
         return replace(unrun, results=unrun.failing(f"its cell raises {_said(error)}{_where(error, set())}"))
+    if getattr(space[answer], "__name__", None) != answer:
+        seen = f"{answer} is {_kind(space[answer])}: define it by def, and a decorator of it with functools.wraps"
+        return replace(unrun, outcome="cannot be judged", results=unrun.failing(seen))
     return judge(space[answer])
 
 
@@ -95,14 +121,24 @@ def unreached(spec: ModuleType, answer: str) -> tuple[Result, ...]:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Inputs are tiny: on a busy machine threads that wait for each other cost a hundred times what they share."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _as_it_was() -> Iterator[None]:
+    """Put back what an answer, or the blow that stops it, may leave changed; on the CPU, and on one thread of it.
+
+    Inputs are tiny: on a busy machine threads that wait for each other cost a hundred times what they share.
+    """
+    stdout, errors, rng = sys.stdout, np.geterr(), np.random.get_state()
+    threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
     try:
-        yield
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.enable_grad():
+            torch.set_num_threads(1)
+            yield
     finally:
+        sys.stdout = stdout
+        np.seterr(**errors)
+        np.random.set_state(rng)
         torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
 
 
 def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
@@ -116,25 +152,30 @@ def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
             if named := isinstance(mistake, Named):
                 break
         except Raised as raised:
-            verdict = _raised(replace(verdict, results=tuple(results)), raised.error, answer)
-            known = _diagnosis(answer, spec) if verdict.outcome == "raised" else ""
-            return replace(verdict, diagnosis=known) if known.startswith("looks like") else verdict
+            return _raised(replace(verdict, results=tuple(results)), raised.error, answer)
+        except Exception as error:  # what a check did with the result, which no check had foreseen
+            verdict = replace(verdict, outcome="cannot be judged", results=tuple(results))
+            seen = f"what came back cannot be looked at: {_said(error).splitlines()[0]}"
+            return replace(verdict, results=verdict.failing(seen))
     verdict = replace(verdict, results=tuple(results))
     if all(r.held for r in results):
         return verdict
-    known = _diagnosis(answer, spec)
-    return replace(verdict, outcome="wrong", diagnosis="" if named and not known.startswith("looks like") else known)
+    return replace(verdict, outcome="wrong", diagnosis="" if named else UNKNOWN)
 
 
-def _diagnosis(answer: Answer, spec: ModuleType) -> str:
-    """Against the key in the same form, so that a gradient counts where there is one."""
+def _diagnosed(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
+    """With the known mistake it is; one that was told already, or raised, is only named where all of it agrees.
+
+    The key is taken in the same form, so that a gradient counts where there is one.
+    """
     key = next(a for a in answers(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
-    return diagnose(answer, Answer(key, spec), spec, with_gradients=not answer.is_numpy)
+    told = diagnose(answer, Answer(key, spec), spec, with_gradients=not answer.is_numpy)
+    return replace(verdict, diagnosis=told) if verdict.diagnosis or told.startswith("looks like") else verdict
 
 
 def _raised(verdict: Verdict, error: BaseException, answer: Answer) -> Verdict:
     where = _where(error, _files(answer.learners))
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) and YOUR_TURN in str(error):  # PyTorch raises them too
         raiser = traceback.extract_tb(error.__traceback__)[-1].name
         own = {answer.learners.__name__, "forward"}
         if raiser in own:
@@ -151,8 +192,17 @@ def _raised(verdict: Verdict, error: BaseException, answer: Answer) -> Verdict:
     return replace(verdict, outcome="raised", results=verdict.failing(seen))
 
 
+def _kind(found: object) -> str:
+    kind = "a class" if inspect.isclass(found) else f"a {type(found).__name__}"
+    return f"{kind} called {getattr(found, '__name__', 'nothing')}"
+
+
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # an exception of the learner's own that cannot be told
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _where(error: BaseException, own: set[str]) -> str:
