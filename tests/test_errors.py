@@ -44,7 +44,7 @@ REAL = {
 def test_a_real_exception_is_told_in_words(act, words):
     with pytest.raises(Exception) as caught:  # noqa: PT011
         act()
-    assert words in meaning(caught.value), str(caught.value)
+    assert words in meaning(str(caught.value)), str(caught.value)
 
 
 def test_every_meaning_belongs_to_a_real_exception():
@@ -53,12 +53,12 @@ def test_every_meaning_belongs_to_a_real_exception():
         try:
             act()
         except Exception as error:
-            met.add(meaning(error))
+            met.add(meaning(str(error)))
     assert met == set(MEANINGS)
 
 
 def test_anything_else_is_left_to_speak_for_itself():
-    assert meaning(ZeroDivisionError("division by zero")) == ""
+    assert meaning("ZeroDivisionError: division by zero") == ""
 
 
 def test_a_learner_reads_it_below_the_line_that_raised():

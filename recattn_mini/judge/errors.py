@@ -47,6 +47,6 @@ MEANINGS = {
 }
 
 
-def meaning(error: BaseException) -> str:
-    """The usual mistake behind an exception, or nothing."""
-    return next((told for told, phrases in MEANINGS.items() if any(p in str(error) for p in phrases)), "")
+def meaning(message: str) -> str:
+    """The usual mistake behind what an exception says, or nothing."""
+    return next((told for told, phrases in MEANINGS.items() if any(p in message for p in phrases)), "")

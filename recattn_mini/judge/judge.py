@@ -187,7 +187,7 @@ def _raised(verdict: Verdict, error: BaseException, answer: Answer) -> Verdict:
     elif isinstance(error, NameError):
         seen = f"{error}: define or import it, and run the cell that does{where}"
     else:
-        usually = f"\nusually: {told}" if (told := meaning(error)) else ""
+        usually = f"\nusually: {told}" if (told := meaning(_said(error))) else ""
         seen = f"{_said(error)}{where}{usually}"
     return replace(verdict, outcome="raised", results=verdict.failing(seen))
 

@@ -1,0 +1,345 @@
+"""Outcomes are told apart, whatever an answer does; nothing of ours shows, and nothing is left behind."""
+
+import functools
+import signal
+import sys
+import time
+import types
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recattn_mini.attention.additive_attention import AdditiveAttention as Key
+from recattn_mini.judge import judge as judging
+from recattn_mini.judge.judge import judge
+
+
+def right(x):
+    top = x.max(-1, keepdims=True)
+    parts = np.exp(x - np.where(top == -np.inf, 0, top))
+    total = parts.sum(-1, keepdims=True)
+    return parts / np.where(total == 0, 1, total)
+
+
+def right_in_torch(x):
+    top = x.detach().amax(-1, keepdim=True)
+    parts = (x - torch.where(top == -torch.inf, 0, top)).exp()
+    total = parts.sum(-1, keepdim=True)
+    return parts / torch.where(total == 0, 1, total)
+
+
+def told(verdict):
+    return str(verdict)
+
+
+def answer(body, name="softmax_numpy"):
+    def learners(*args):
+        return body(*args)
+
+    learners.__name__ = name
+    return learners
+
+
+def sleeps_and_catches(x):
+    while True:
+        try:
+            time.sleep(1)
+        except:  # noqa: E722
+            pass
+
+
+def loops(x):
+    while True:
+        pass
+
+
+def loops_and_catches(x):
+    while True:
+        try:
+            sum(range(100))
+        except Exception:
+            pass
+
+
+OUTCOMES = {
+    "a scalar": (lambda x: x.mean(), "wrong", "shape (), expected"),
+    "nothing": (lambda x: None, "wrong", "nothing came back"),
+    "a tuple": (lambda x: (right(x), x), "wrong", "one array is expected, got a tuple of 2"),
+    "a list": (lambda x: right(x).tolist(), "wrong", "one array is expected"),
+    "a tensor": (lambda x: torch.from_numpy(right(x)), "wrong", "the _numpy form returns a NumPy array"),
+    "float32": (lambda x: right(x).astype(np.float32), "wrong", "dtype float32, expected float64"),
+    "longdouble": (lambda x: right(x).astype(np.longdouble), "wrong", "expected float64"),
+    "strings": (lambda x: right(x).astype(str), "wrong", "expected float64"),
+    "objects": (lambda x: right(x).astype(object), "wrong", "expected float64"),
+    "in place": (lambda x: np.exp(x, out=x), "wrong", "the input x came back changed"),
+    "an error": (lambda x: 1 / 0, "raised", "ZeroDivisionError: division by zero"),
+    "a name": (lambda x: undefined, "raised", "name 'undefined' is not defined"),  # noqa: F821
+    "exit": (lambda x: sys.exit(3), "raised", "leaves Python by sys.exit"),
+    "recursion": (lambda x: answer(OUTCOMES["recursion"][0])(x), "raised", "RecursionError"),
+    "memory": (lambda x: np.ones(10**15), "raised", "MemoryError"),
+    "not implemented by PyTorch": (
+        lambda x: torch.ones(2, dtype=torch.bool) @ torch.ones(2, dtype=torch.bool),
+        "raised",
+        "not implemented",
+    ),
+    "a stub": (lambda x: _your_turn("softmax_numpy"), "raised", "_your_turn is still a stub"),
+    "a loop": (loops, "too slow", "while True"),
+    "a loop that catches": (loops_and_catches, "too slow", "stopped after"),
+    "a sleep that catches all": (sleeps_and_catches, "too slow", "stopped after"),
+    "a long sleep": (lambda x: time.sleep(60), "too slow", "stopped after"),
+    "pytest.fail": (lambda x: pytest.fail("no"), "raised", "no"),
+}
+
+
+def _your_turn(name):
+    raise NotImplementedError(f"your turn: {name}")
+
+
+@pytest.mark.parametrize(("body", "outcome", "words"), OUTCOMES.values(), ids=OUTCOMES.keys())
+def test_an_outcome(body, outcome, words):
+    verdict = judge(answer(body), seconds=0.3)
+    assert verdict.outcome == outcome, told(verdict)
+    assert words in told(verdict)
+    assert "recattn_mini/" not in told(verdict), "no frame of ours"
+
+
+def test_a_stub_is_not_attempted():
+    def softmax_numpy(x):
+        raise NotImplementedError("your turn: softmax_numpy")
+
+    assert judge(softmax_numpy).outcome == "not attempted"
+
+
+def test_an_error_that_cannot_be_told():
+    class Silent(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def body(x):
+        raise Silent
+
+    assert "Silent" in told(judge(answer(body)))
+
+
+def test_an_interrupt_is_the_learners():
+    def body(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judge(answer(body))
+
+
+async def awaited(x):
+    return right(x)
+
+
+def test_a_coroutine_is_named():
+    awaited.__name__ = "softmax_numpy"
+    assert "not by async def" in told(judge(awaited))
+
+
+def test_an_answer_that_is_right_on_the_inputs_alone_looks_like_nothing():
+    """It is right on all inputs, but not on the worked example of one axis."""
+
+    def body(x):
+        return right(x[None] if x.ndim == 1 else x)
+
+    verdict = judge(answer(body))
+    assert verdict.outcome == "wrong"
+    assert "looks like" not in verdict.diagnosis
+
+
+def test_what_no_check_foresaw_is_no_traceback():
+    def additive_attention(q, k, v, w_q, w_k, w_score, mask=None):
+        return (q @ w_q.T).sum(-2)
+
+    assert judge(additive_attention).outcome in ("wrong", "cannot be judged")
+
+
+class Linear(nn.Module):
+    def __init__(self, d, c, a):
+        super().__init__()
+        self.q_proj, self.k_proj = nn.Linear(d, a, bias=False), nn.Linear(a, c, bias=False)
+        self.score = nn.Linear(a, 1, bias=False)
+
+    def forward(self, q, k, v, mask=None):
+        return q
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "words"),
+    [
+        (Linear, "AdditiveAttention", "k_proj.weight': (6, 4)"),
+        (type("AdditiveAttention", (), {}), "AdditiveAttention", "derived from nn.Module"),
+        (lambda *args: 0, "AdditiveAttention", "derived from nn.Module"),
+        (type("softmax_numpy", (), {}), "softmax_numpy", "a function is asked for"),
+    ],
+    ids=["a parameter of another size", "no module", "a function for a class", "a class for a function"],
+)
+def test_another_kind_is_named(found, name, words):
+    found.__name__ = name
+    verdict = judge(found)
+    assert words in told(verdict), told(verdict)
+    assert verdict.outcome in ("wrong", "cannot be judged")
+
+
+def test_prints_are_shown_once_and_not_for_ever(capsys):
+    def body(x):
+        for n in range(1000):
+            print("line", n)
+        return right(x)
+
+    assert judge(answer(body)).outcome == "holds"
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 201
+    assert lines[0] == "line 0"
+    assert "no more" in lines[-1]
+
+
+def test_warnings_and_errstate_of_the_learner_do_not_matter():
+    def body(x):
+        warnings.warn("mind", stacklevel=1)
+        with np.errstate(all="ignore"):
+            return right(x) + 0 * np.log(np.zeros(1)).clip(0, 0)
+
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert judge(answer(body)).outcome == "holds"
+
+
+@pytest.mark.parametrize("body", [right, loops], ids=["an answer", "a loop that is stopped"])
+def test_nothing_is_left_behind(body):
+    def spoils(x):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.manual_seed(7)
+        np.random.seed(7)
+        np.seterr(all="raise")
+        sys.stdout.write("")
+        return body(x)
+
+    def state():
+        return (
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            torch.random.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),
+            np.geterr(),
+            sys.stdout,
+            signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None,
+            signal.getitimer(signal.ITIMER_REAL) if hasattr(signal, "getitimer") else None,
+            len(warnings.filters),
+        )
+
+    before = state()
+    judge(answer(spoils), seconds=0.2)
+    assert state() == before
+
+
+def test_another_default_device_does_not_matter():
+    with torch.device("meta"):
+        verdict = judge(answer(lambda x: right_in_torch(x) + torch.zeros(1, dtype=x.dtype), "softmax"))
+    assert verdict.outcome == "holds", told(verdict)
+
+
+def test_display_and_future_annotations_are_there_in_pytest():
+    from recattn_mini import notebook
+
+    source = (
+        "from __future__ import annotations\n"
+        "from recattn_mini.attention.softmax import softmax_numpy as key\n"
+        "def softmax_numpy(x: NoSuch) -> Nor:\n    display(x.shape)\n    return key(x)\n"
+    )
+    program = notebook.needed(notebook.statements(source, "cell 1"), "softmax_numpy")
+    assert "its cell raises" not in told(judging.judge_program("softmax_numpy", program))
+
+
+SDPA = F.scaled_dot_product_attention
+bound = functools.partial(F.scaled_dot_product_attention)
+
+
+class Helper:
+    def attend(self, q, k, v, mask):
+        return F.scaled_dot_product_attention(q, k, v, mask)
+
+
+helper = Helper()
+
+
+def through_a_helper(q, k, v, mask):
+    return SDPA(q, k, v, mask)
+
+
+def by_alias(q, k, v, mask=None):
+    return SDPA(q, k, v, mask)
+
+
+def by_partial(q, k, v, mask=None):
+    return bound(q, k, v, mask)
+
+
+def by_object(q, k, v, mask=None):
+    return helper.attend(q, k, v, mask)
+
+
+def by_helper(q, k, v, mask=None):
+    return through_a_helper(q, k, v, mask)
+
+
+def by_local_import(q, k, v, mask=None):
+    from torch.nn.functional import scaled_dot_product_attention as attend
+
+    return attend(q, k, v, mask)
+
+
+@pytest.mark.parametrize("evasion", [by_alias, by_partial, by_object, by_helper, by_local_import])
+def test_a_call_that_gives_it_away_is_found(evasion):
+    evasion.__name__ = "scaled_dot_product_attention"
+    verdict = judge(evasion)
+    assert verdict.outcome == "forbidden", told(verdict)
+    assert "torch.nn.functional.scaled_dot_product_attention" in told(verdict)
+
+
+def by_method(x):
+    return x.softmax(-1)
+
+
+def by_class(x):
+    return nn.Softmax(-1)(x)
+
+
+@pytest.mark.parametrize("evasion", [by_method, by_class])
+def test_methods_and_classes_are_found(evasion):
+    evasion.__name__ = "softmax"
+    assert judge(evasion).outcome == "forbidden"
+
+
+def test_the_librarys_module_is_no_answer_to_inherit():
+    class AdditiveAttention(Key):
+        pass
+
+    assert judge(AdditiveAttention).outcome == "forbidden"
+
+
+own = types.SimpleNamespace(softmax=lambda x: right_in_torch(x))
+t = torch.softmax
+
+
+def with_an_own_softmax(x):
+    return own.softmax(x)
+
+
+def with_a_shadowed_name(t):
+    softmax = right_in_torch  # "torch.softmax" in a string or a comment is no call
+    return softmax(t)
+
+
+@pytest.mark.parametrize("innocent", [with_an_own_softmax, with_a_shadowed_name])
+def test_what_only_sounds_like_it_is_allowed(innocent):
+    innocent.__name__ = "softmax"
+    assert judge(innocent).outcome == "holds", told(judge(innocent))
