@@ -63,17 +63,27 @@ def test_a_figure_stands_beside_printed_numbers(name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_measured_number_in_prose_is_printed_by_a_cell(name: str):
-    """Decimals and percentages; years, sections and sizes are words."""
-    nb = solution(name)
-    printed = "\n".join(said(cell) for cell in code(nb))
-    given = "\n".join(cell.source for cell in code(nb))
+def test_a_measured_number_in_prose_is_printed_in_its_section(name: str):
+    """Decimals and percentages; years, sections and sizes are words. A number that a cell is given may be said too."""
+    for section in sections(solution(name)):
+        shown = "\n".join(text for cell in section if cell.cell_type == "code" for text in (cell.source, said(cell)))
+        for cell in section:
+            if cell.cell_type == "markdown" and not cell.source.startswith("## Sources"):
+                for number in re.findall(r"(?<![\d.,])\d+\.\d+|\d+ %", cell.source):
+                    assert number in shown or number.replace(" ", "") in shown, f"{cell.id}: {number}"
+
+
+def sections(nb: nbformat.NotebookNode) -> list[list[nbformat.NotebookNode]]:
+    """The cells from one heading of the second level to the next; a heading within a cell begins one too."""
+    found: list[list[nbformat.NotebookNode]] = [[]]
     for cell in nb.cells:
-        if cell.cell_type == "markdown" and not cell.source.startswith("## Sources"):
-            for number in re.findall(r"(?<![\d.,])\d+\.\d+|\d+ %", cell.source):
-                assert number in printed or number.replace(" ", "") in printed or number in given, (
-                    f"{cell.id}: {number}"
-                )
+        if cell.cell_type == "markdown" and re.search(r"^## ", cell.source, flags=re.MULTILINE):
+            before, heading, after = re.split(r"^(## )", cell.source, maxsplit=1, flags=re.MULTILINE)
+            found[-1].append({**cell, "source": before})
+            found.append([])
+            cell = {**cell, "source": heading + after}
+        found[-1].append(cell)
+    return [[nbformat.from_dict(cell) for cell in section] for section in found]
 
 
 @pytest.mark.parametrize("name", NAMES)
