@@ -41,6 +41,7 @@ class Notebook(pytest.File):
     """A lesson as a learner left it."""
 
     def collect(self) -> Iterator["Exercise"]:
+        """The answers that the notebook defines."""
         from recattn_mini import notebook
 
         try:
@@ -65,6 +66,7 @@ class Exercise(pytest.Collector):
     _verdict: "Verdict | None" = None
 
     def collect(self) -> Iterator["Check"]:
+        """The checks of its spec."""
         from recattn_mini.exercises import exercise_of
         from recattn_mini.judge import judge
 

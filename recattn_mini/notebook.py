@@ -39,6 +39,7 @@ class Statement:
 
     @property
     def is_future(self) -> bool:
+        """Whether it changes how all others are compiled."""
         return isinstance(self.node, ast.ImportFrom) and self.node.module == "__future__"
 
 

@@ -37,6 +37,7 @@ class Expected(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Expected":
+        """Read it from its text, as in `bool (... t s)`."""
         dtype, axes, number = re.fullmatch(r"(?:(bool|int) )?(.+?)( \| number)?", text).groups()  # type: ignore[union-attr]
         broadcasts = "" if "(" not in axes else "all" if axes.endswith(")") else "leading"
         words = re.sub(r"[()]", "", axes).split()

@@ -49,11 +49,13 @@ class _Signal:
         self._seconds, self._blows = seconds, 0
 
     def start(self) -> None:
+        """Set the alarm, for the frame that entered the limit and what it calls."""
         self._trace, self._body = sys.gettrace(), sys._getframe(2)
         self._handler = signal.signal(signal.SIGALRM, self._blow)
         self._others = signal.setitimer(signal.ITIMER_REAL, self._seconds, REPEAT)
 
     def stop(self) -> None:
+        """Take the alarm away and put back what was there."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._handler)
         signal.setitimer(signal.ITIMER_REAL, *self._others)
@@ -85,11 +87,13 @@ class _Watchdog:
         self._seconds = seconds
 
     def start(self) -> None:
-        self._thread, self._lock, self._done = threading.get_ident(), threading.Lock(), threading.Event()
+        """Let another thread watch this one."""
+        self._thread, self._done = threading.get_ident(), threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def stop(self) -> None:
+        """Send the watcher home."""
         self._done.set()
         self._watcher.join()
         _raise_in(self._thread, None)  # one that is still on its way must not hit the caller
