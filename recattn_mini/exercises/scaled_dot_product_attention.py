@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from recattn_mini.attention.masks import causal_mask, masked_scores
+from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.scaled_dot_product_attention import (
     attention_weights,
     scaled_dot_product_attention,

@@ -1,5 +1,6 @@
 """The tests of the tests: every key holds, every known wrong answer is named, every right one accepted."""
 
+import ast
 import inspect
 
 import numpy as np
@@ -174,3 +175,12 @@ def test_every_exercise_belongs_to_a_function_of_the_library():
             getattr(NAMED[exercise], answer)
         )
     assert masks.causal_mask in answers(NAMED["causal_mask"])
+
+
+@pytest.mark.parametrize("exercise", NAMED)
+def test_a_spec_imports_its_answers_and_what_it_uses(exercise):
+    """ruff is told to let unused imports be here: only answers may be."""
+    tree = ast.parse(inspect.getsource(NAMED[exercise]))
+    imported = {a.asname or a.name for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    assert {name.split(".")[0] for name in imported} - used <= set(answer_names())
