@@ -46,15 +46,15 @@
 #
 # In ranking, the query is typically the candidate, and keys and values are the events of the user's history: **target
 # attention**, as in DIN. So the user vector depends on the candidate, which is personalisation for each pair; mean
-# pooling gives every candidate one and the same user. In SASRec the events attend to each other: **self-attention**, for
-# the order of events and the next item. I always say which axis I weigh: events, feature fields, or modalities.
+# pooling gives every candidate one and the same user. In SASRec each event attends to itself and the earlier ones: **self-attention**, to
+# predict the next item; the order comes from position embeddings and the causal mask. I always say which axis I weigh: events, feature fields, or modalities.
 #
 # In code I need three things: the scale √d for dot products, masks for padding and the future *before* the softmax, and
 # a rule for the empty history.
 #
-# Its price is a pass over the history for each candidate, so it sits in ranking rather than in two-tower retrieval. By
-# itself it removes neither noise nor imbalance: a softmax has to spend its whole weight, on one well-aligned item if there is
-# one, and on irrelevant ones if there is nothing else. And a weight is not an explanation.
+# The price of target attention is a pass over the history for each candidate, so it sits in ranking rather than in two-tower retrieval. By itself
+# attention removes neither noise nor imbalance: a softmax has to spend its whole weight, possibly most of it on one
+# well-aligned item, and on irrelevant ones if there is nothing else. And a weight is not an explanation.
 #
 # <details><summary>要点（中文）</summary>
 #
@@ -62,8 +62,8 @@
 # - 推荐中最典型的是目标注意力：候选物品作查询，行为序列作键和值；同一用户面对不同候选得到不同的兴趣表示，均值池化只有一个固定表示。
 # - 说清在哪个维度上加权：行为序列（DIN、SASRec）、特征域（AFM、AutoInt）、模态或专家（门控）。
 # - 实现要点：点积要除以 √d；在 softmax 之前加填充掩码与因果掩码；整行都被掩码时输出 0，而不是 NaN。
-# - 代价：每个候选都要遍历一次行为序列，所以用在精排，而不是双塔召回。
-# - 局限：softmax 权重之和恒为 1，单个高度对齐的物品可能占去大部分权重，没有相关行为时权重也必须分配出去；它本身不去噪、不解决数据不平衡；权重也不等于解释。
+# - 代价：目标注意力要为每个候选遍历一次行为序列，所以用于精排，而不用于双塔召回。
+# - 局限：softmax 权重之和恒为 1，单个与查询高度对齐的物品可能占去大部分权重，没有相关行为时权重也必须分配出去；它本身不去噪、不解决数据不平衡；权重也不等于解释。
 #
 # </details>
 #
@@ -72,12 +72,12 @@
 # | | |
 # |---|---|
 # | DIN | the candidate attends to the history (target attention) |
-# | SASRec | each event attends to the earlier ones; predicts the next item |
+# | SASRec | each event attends to itself and the earlier ones; predicts the next item |
 # | TiSASRec | SASRec that also knows the time between events |
-# | HSTU | self-attention over very long histories, with SiLU for the softmax and a bias for time |
+# | HSTU | self-attention over very long histories, with SiLU in place of the softmax and a bias for position and time |
 # | AutoInt | the fields of one sample attend to each other |
 # | AFM | weighs pairs of fields |
-# | SENet (in FiBiNET) | weighs fields one by one: in truth a gate |
+# | SENet (in FiBiNET) | one weight for each field, computed from all of them: in truth a gate |
 # | PEPNet | gates embeddings and hidden units by user and domain |
 #
 # </details>
@@ -174,7 +174,7 @@ plt.show()
 # %% [markdown]
 # Every row is a softmax and sums to one; every row is another reading of the same person. *Psycho* looks at *Jaws*,
 # *Aladdin* at *Beauty and the Beast*. *Titanic* looks at *Scream*, and that is no likeness of content: its 20 nearest films
-# are what was in the cinemas when the data was collected. Attention finds whatever the vectors know, exposure included.
+# are all of 1996 to 1998, new or recent when the data was collected. Attention finds whatever the vectors know, exposure included.
 #
 # Mean pooling has one row for everybody:
 
@@ -304,12 +304,13 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Unscaled, more and more queries are saturated: the Jacobian of their softmax is next to nothing (a norm below 0.05), and no
-# gradient comes through. Scaled, nothing depends on the width.
+# Unscaled, more and more queries are saturated: the Jacobian of their softmax is next to nothing (a norm below 0.05), and hardly any
+# gradient comes through. Scaled, next to nothing depends on the width.
 #
-# The argument assumes variance one. If your embeddings are tiny (Keras starts them in ±0.05) the weights are uniform even
-# without the scale, which is mean pooling; if they grow in training, the weights become one-hot with it. Since
-# $q \cdot k = \|q\| \|k\| \cos$, *the two lengths are the inverse temperature of a softmax over cosines.* And the $d$ in $\sqrt d$ is the width
+# The argument assumes variance one. If your embeddings are tiny (Keras starts them in ±0.05) the weights are nearly uniform even
+# without the scale, which is mean pooling; if they grow in training, the weights become one-hot despite the scale. Since
+# $q \cdot k = \|q\| \|k\| \cos$, *the two lengths act as the inverse temperature of a softmax over
+# cosines*, exactly so if all keys have one length. And the $d$ in $\sqrt d$ is the width
 # of `q` and `k`: not that of `v`, not the number of keys.
 
 # %%
@@ -468,7 +469,7 @@ check(scaled_dot_product_attention_backward_numpy)
 #
 # **Additive** (Bahdanau): $w^\top \tanh(W_q q_t + W_k k_s)$. A small network for each pair: $O(t\,s\,a)$ memory where the
 # dot product needs $O(t\,s)$ if the weights are stored; and `q` and `k` may differ in width. No √d: tanh bounds each of the `a`
-# hidden units, so `d` plays no part; the size of $w$ still sets the sharpness.
+# hidden units, so the scores cannot grow with `d`, though the tanh can saturate; the size of $w$ still sets the sharpness.
 #
 # Why the tanh? Without it $w^\top W_q q_t$ is one number for all keys, and a softmax forgets what is added to a whole
 # row:
@@ -660,8 +661,8 @@ for name, events in (("no match", [other] * 10), ("1 of 10", [match] + [other] *
 #
 # ## 9 · Where can context enter?
 #
-# "Attention takes the context (time, place, device) into account" is not an answer until you say where. There are four
-# places:
+# "Attention takes the context (time, place, device) into account" is not an answer until you say where. Four common
+# places (the value is another; TiSASRec adds its gaps there too):
 #
 # | place | formula | example |
 # |---|---|---|
@@ -701,7 +702,8 @@ for place, logits in (
     print(f"{place:6} average age {weights @ age:5.1f} days, cosine of output and candidate {cosine(out, q[0]):.2f}")
 
 # %% [markdown]
-# The query moves attention only as far as the films of the last day resemble the old ones. `key` and `bias` agree because the
+# The query moves attention towards whatever resembles the films of the last day, of
+# whatever age: time enters only through likeness. `key` and `bias` agree because the
 # keys were moved along *this* query; another query would meet another bias, and that is what a learned key embedding has over
 # a learned bias, which in turn is cheaper and easier to read. The gate changes the output and not the weights, so no plot of
 # the weights will show it.
@@ -709,11 +711,12 @@ for place, logits in (
 # %% [markdown] tags=["follow-up"]
 # ## Follow-ups
 #
-# <details><summary><b>What does target attention cost at serving, and why is it not in two-tower retrieval? 目标注意力的线上开销？为何双塔召回用不了？</b></summary>
+# <details><summary><b>What does target attention cost at serving, and why is it not in two-tower retrieval? 目标注意力的线上开销有多大？为什么不能用于双塔召回？</b></summary>
 #
 # $N$ candidates meet $s$ events: $O(N s d)$ for each request, against $O(N d)$ with one user vector. A two-tower retriever
 # looks up neighbours of a user vector that was computed *before* any candidate is known, so that vector cannot depend on one.
-# Hence retrieval without (or with several interests), ranking with; there one projects the history once, scores all candidates
+# Hence retrieval does without it (or keeps several interest vectors) and ranking uses it: there one projects the
+# history once, scores all candidates
 # in one pass, and truncates or searches long histories.
 # </details>
 #
@@ -762,7 +765,7 @@ print(f"attention:       {sdpa.scaled_dot_product_attention_numpy(x, points, lab
 # ## Traps
 #
 # - A boolean mask means *may attend* in SDPA and *blocked* in `nn.MultiheadAttention`.
-# - `scores.masked_fill(mask, -inf)` without the `~`; or `mask.masked_fill(~mask, -inf)`, the mask for the scores: it is `True` everywhere.
+# - `scores.masked_fill(mask, -inf)` without the `~`; or `mask.masked_fill(~mask, -inf)`, the mask in place of the scores: it is `True` everywhere.
 # - Masking the queries' axis instead of the keys': padding is still attended to. In the scores the keys' axis is the last.
 # - Equal sizes hide bugs. With t = s = d = e a scale by the wrong width passes every test; the checks here use
 #   2, 3, 5, 7, 11, 13.

@@ -8,7 +8,7 @@ Rule    W [q; k] = W_left q + W_right k, so this is additive attention with its 
         A query that may attend to nothing gets zeros.
 Cost    O(t·s·a) time and memory.
 Asked   "Is concat attention different from additive attention?"
-Source  Luong, Pham, Manning 2015, eq. 8, "concat". https://arxiv.org/abs/1508.04025
+Source  Luong, Pham, Manning 2015, sec. 3.1, "concat". https://arxiv.org/abs/1508.04025
 """
 
 import numpy as np

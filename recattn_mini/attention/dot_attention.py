@@ -8,7 +8,7 @@ Rule    The temperature is the norm of the inputs: doubled vectors make the scor
         A query that may attend to nothing gets zeros.
 Cost    O(t·s·(d+e)) time, O(t·s) memory; no parameters.
 Asked   "Keras's Attention layer: what does it compute, and which scale is missing?"
-Source  Luong, Pham, Manning 2015, eq. 8, "dot". https://arxiv.org/abs/1508.04025
+Source  Luong, Pham, Manning 2015, sec. 3.1, "dot". https://arxiv.org/abs/1508.04025
 """
 
 import numpy as np

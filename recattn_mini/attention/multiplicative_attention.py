@@ -8,7 +8,7 @@ Rule    W need not be square, so q and k may differ in width; W is not symmetric
         A query that may attend to nothing gets zeros.
 Cost    O(t·d·c + t·s·(c+e)) time, O(t·s) memory, d·c parameters.
 Asked   "What is the bilinear score, and how does it relate to W_Q and W_K?"
-Source  Luong, Pham, Manning 2015, eq. 8, "general". https://arxiv.org/abs/1508.04025
+Source  Luong, Pham, Manning 2015, sec. 3.1, "general". https://arxiv.org/abs/1508.04025
 """
 
 import numpy as np
