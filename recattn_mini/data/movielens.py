@@ -9,23 +9,14 @@ Source F. Maxwell Harper and Joseph A. Konstan, "The MovieLens Datasets: History
        The data is GroupLens': for research, not to be redistributed without permission (`LICENCE`). We ship none of it.
 """
 
-import hashlib
-import os
-import re
-import shutil
-import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT, Popen
-from zipfile import ZipFile
 
 import numpy as np
-import platformdirs
-from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm  # type: ignore[import-untyped]  # not tqdm.auto: it warns where ipywidgets is missing
+
+from recattn_mini.data.wheel_files import WheelFiles
 
 Integers = NDArray[np.int64]
 
@@ -35,21 +26,20 @@ stated or implied and publications acknowledge it; it may not be redistributed, 
 permission; nobody guarantees that it is correct. Cite: F. Maxwell Harper and Joseph A. Konstan, "The MovieLens
 Datasets: History and Context", ACM Transactions on Interactive Intelligent Systems (TiiS) 5(4):19, 2015."""
 
-WHEEL = "recbole-1.2.1-py3-none-any.whl"
-WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-MEMBERS = "recbole/dataset_example/ml-100k/"
-FILES_SHA256 = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
-}
-
-
-class DataUnavailable(RuntimeError):
-    """The data is neither in the cache nor to be had; the message says what to do."""
-
-    def _render_traceback_(self) -> list[str]:  # what IPython shows: the message alone
-        return [str(self)]
+ML_100K = WheelFiles(
+    title="MovieLens-100K",
+    folder="ml-100k",
+    command="recattn data",
+    requirement="recbole==1.2.1",
+    wheel="recbole-1.2.1-py3-none-any.whl",
+    wheel_sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    members="recbole/dataset_example/ml-100k/",
+    sha256={
+        "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+        "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+        "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+    },
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,99 +161,6 @@ def _rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
 
 
-def cache_folder() -> Path:
-    """Where the three files are kept: `$RECATTN_CACHE_DIR/ml-100k`, or in the user's cache folder."""
-    root = os.environ.get("RECATTN_CACHE_DIR") or platformdirs.user_cache_path("recattn-mini")
-    return Path(root).expanduser().absolute() / "ml-100k"
-
-
 def fetch() -> Path:
-    """See to it that the cache holds the three files, each with its right checksum, and return their folder.
-
-    Files placed there by hand will do; a damaged or incomplete folder is replaced and kept beside as `ml-100k.damaged`.
-    Processes wait for each other. A fetch that fails or is interrupted leaves nothing behind but a lock file.
-    """
-    folder = cache_folder()
-    try:
-        if _faults(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_suffix(".lock")):
-                if faults := _faults(folder):  # asked again: another process may have fetched while this one waited
-                    _replace(folder, faults)
-    except OSError as error:
-        raise DataUnavailable(
-            f"MovieLens-100K is not in {folder} ({', '.join(_faults(folder))}) and could not be fetched ({error}). Run "
-            f"`recattn data` with a network, or put the three files into that folder by hand: they are in the zip file "
-            f"{WHEEL}, under {MEMBERS}."
-        ) from None
-    except KeyboardInterrupt:
-        print("Interrupted, and nothing was kept: `recattn data` fetches MovieLens-100K.", file=sys.stderr)
-        raise
-    return folder
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return "unreadable"
-
-
-def _faults(folder: Path) -> list[str]:
-    """What is wrong with the three files, two words for each."""
-    wrong = [name for name, published in FILES_SHA256.items() if _sha256(folder / name) != published]
-    return [f"{name} {'damaged' if os.path.exists(folder / name) else 'missing'}" for name in wrong]
-
-
-def _replace(folder: Path, faults: list[str]) -> None:
-    """Fetch into a folder beside `folder`, verify, swap. Whatever goes wrong is raised as an OSError."""
-    partial, damaged = folder.with_suffix(".partial"), folder.with_suffix(".damaged")
-    fresh = partial / folder.name
-    shutil.rmtree(partial, ignore_errors=True)  # a killed process may have left it; the lock is ours
-    try:
-        fresh.mkdir(parents=True)
-        _download(partial)
-        if (came := _sha256(partial / WHEEL)) != WHEEL_SHA256:
-            raise OSError(f"the {WHEEL} that came is not the one published: SHA-256 {came}, expected {WHEEL_SHA256}")
-        with ZipFile(partial / WHEEL) as wheel:
-            for name in FILES_SHA256:
-                (fresh / name).write_bytes(wheel.read(MEMBERS + name))
-        if wrong := _faults(fresh):
-            raise OSError(f"{WHEEL} holds other data than published: {', '.join(wrong)}")
-        if folder.exists():
-            shutil.rmtree(damaged, ignore_errors=True)
-            os.replace(folder, damaged)
-            print(f"Fetched anew ({', '.join(faults)}); the old folder is now {damaged}", file=sys.stderr)
-        os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _download(into: Path) -> None:
-    """Let pip bring the wheel: it knows the user's mirrors, proxies and certificates."""
-    try:
-        progress = "raw" if int(metadata.version("pip").split(".")[0]) >= 25 else "off"  # raw came with 24.1
-    except metadata.PackageNotFoundError:
-        raise OSError(f"this Python has no pip; `{sys.executable} -m ensurepip` brings one") from None
-    # no pip cache, so that a bad wheel does not come again; temporary files inside, so that a killed pip leaves none
-    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-    options += ["--retries=1", "--timeout=15", f"--progress-bar={progress}", f"--dest={into}"]
-    command = [sys.executable, "-m", "pip", "download", *options, "recbole==1.2.1"]
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(into))
-    said = "nothing"
-    with (
-        tqdm(desc="MovieLens-100K", unit="B", unit_scale=True, leave=False) as bar,
-        Popen(command, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace") as pip,
-    ):
-        try:
-            for line in pip.stdout or ():
-                if match := re.match(r"Progress (\d+) of (\d+)", line):
-                    bar.total = int(match[2])
-                    bar.update(int(match[1]) - bar.n)
-                elif line.strip():
-                    said = line.strip()
-        except BaseException:
-            pip.kill()  # a notebook interrupts this process alone
-            raise
-    if pip.returncode:
-        raise OSError(f"pip said: {said}")
+    """See to it that the cache holds the three files, and return their folder; see `WheelFiles.fetch`."""
+    return ML_100K.fetch()

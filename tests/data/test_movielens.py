@@ -3,6 +3,7 @@
 The failures run the real pip on a wheel made here, served from a folder or from this machine's loopback.
 """
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -20,16 +21,15 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from recattn_mini.data import movielens
+from recattn_mini.data import movielens, wheel_files
 from recattn_mini.data.movielens import (
-    DataUnavailable,
     Interactions,
-    cache_folder,
     fetch,
     global_time_split,
     leave_one_out,
     load,
 )
+from recattn_mini.data.wheel_files import DataUnavailable
 
 ROOT = Path(movielens.__file__).parents[2]
 MIB = 2**20
@@ -43,6 +43,15 @@ FILES = {
 }
 
 
+def cache_folder() -> Path:
+    return movielens.ML_100K.cache_folder()
+
+
+def publish(monkeypatch, **checksums) -> None:
+    """Another wheel counts as the one published."""
+    monkeypatch.setattr(movielens, "ML_100K", dataclasses.replace(movielens.ML_100K, **checksums))
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -50,15 +59,15 @@ def sha256(content: bytes) -> str:
 def write_wheel(shelf: Path, files: dict[str, str]) -> str:
     """A wheel that pip accepts as recbole 1.2.1; returns its SHA-256."""
     shelf.mkdir(exist_ok=True)
-    with ZipFile(shelf / movielens.WHEEL, "w") as wheel:
+    with ZipFile(shelf / movielens.ML_100K.wheel, "w") as wheel:
         for name, text in files.items():
-            wheel.writestr(movielens.MEMBERS + name, text)
-        wheel.writestr(movielens.MEMBERS + "ml-100k.kg", "not ours\n")
+            wheel.writestr(movielens.ML_100K.members + name, text)
+        wheel.writestr(movielens.ML_100K.members + "ml-100k.kg", "not ours\n")
         info = "recbole-1.2.1.dist-info/"
         wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\nRequires-Dist: a\n")
         wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(info + "RECORD", "")
-    return sha256((shelf / movielens.WHEEL).read_bytes())
+    return sha256((shelf / movielens.ML_100K.wheel).read_bytes())
 
 
 @pytest.fixture
@@ -70,8 +79,8 @@ def shelf(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
     monkeypatch.setenv("RECATTN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(movielens, "FILES_SHA256", {name: sha256(text.encode()) for name, text in FILES.items()})
-    monkeypatch.setattr(movielens, "WHEEL_SHA256", write_wheel(tmp_path / "shelf", FILES))
+    files = {name: sha256(text.encode()) for name, text in FILES.items()}
+    publish(monkeypatch, sha256=files, wheel_sha256=write_wheel(tmp_path / "shelf", FILES))
     return tmp_path / "shelf"
 
 
@@ -310,7 +319,7 @@ def test_fetch_keeps_the_three_files_and_prints_nothing_on_stdout(shelf, capfd):
 
 def test_a_warm_cache_needs_no_pip_and_says_nothing(shelf, monkeypatch, capfd):
     place_by_hand()
-    monkeypatch.setattr(movielens, "Popen", lambda *_, **__: pytest.fail("started a process"))
+    monkeypatch.setattr(wheel_files, "Popen", lambda *_, **__: pytest.fail("started a process"))
     assert fetch() == cache_folder()
     assert load.__wrapped__().users.tolist() == [2, 1, 2]
     assert capfd.readouterr() == ("", "")
@@ -332,14 +341,14 @@ def test_offline_with_a_cold_cache_says_what_to_do(offline):
 
 
 def test_a_tampered_wheel_is_not_opened(shelf):
-    published, came = movielens.WHEEL_SHA256, write_wheel(shelf, FILES | {"ml-100k.user": "someone else's\n"})
+    published, came = movielens.ML_100K.wheel_sha256, write_wheel(shelf, FILES | {"ml-100k.user": "someone else's\n"})
     with pytest.raises(DataUnavailable, match=f"not the one published: SHA-256 {came}, expected {published}"):
         fetch()
     assert left_behind() == set()
 
 
 def test_a_source_distribution_is_not_built(shelf, tmp_path):
-    (shelf / movielens.WHEEL).unlink()
+    (shelf / movielens.ML_100K.wheel).unlink()
     (tmp_path / "setup.py").write_text("raise SystemExit('must not run')\n")
     with tarfile.open(shelf / "recbole-1.2.1.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "setup.py", "recbole-1.2.1/setup.py")
@@ -348,7 +357,7 @@ def test_a_source_distribution_is_not_built(shelf, tmp_path):
 
 
 def test_a_tampered_file_is_named(shelf, monkeypatch):
-    monkeypatch.setattr(movielens, "WHEEL_SHA256", write_wheel(shelf, FILES | {"ml-100k.user": "someone else's\n"}))
+    publish(monkeypatch, wheel_sha256=write_wheel(shelf, FILES | {"ml-100k.user": "someone else's\n"}))
     with pytest.raises(DataUnavailable, match=r"holds other data than published: ml-100k\.user damaged\)"):
         fetch()
     assert left_behind() == set()
@@ -418,7 +427,7 @@ def test_an_interrupt_stops_pip_and_leaves_nothing_behind(shelf, monkeypatch, tm
 def test_what_a_killed_process_left_is_cleared(shelf):
     partial_folder = cache_folder().with_name("ml-100k.partial")
     (partial_folder / "ml-100k").mkdir(parents=True)
-    (partial_folder / movielens.WHEEL).write_text("half a wheel")
+    (partial_folder / movielens.ML_100K.wheel).write_text("half a wheel")
     fetch()
     assert cached() == FILES
     assert left_behind() == {"ml-100k"}
@@ -435,8 +444,8 @@ def test_two_processes_fetch_once(shelf, monkeypatch):
         SimpleHTTPRequestHandler.do_GET(handler)
 
     script = (
-        "import sys\nfrom recattn_mini.data import movielens\n"
-        f"movielens.WHEEL_SHA256, movielens.FILES_SHA256 = {movielens.WHEEL_SHA256!r}, {movielens.FILES_SHA256!r}\n"
+        "import sys\nfrom recattn_mini.data import movielens\nfrom recattn_mini.data.wheel_files import WheelFiles\n"
+        f"movielens.ML_100K = {movielens.ML_100K!r}\n"
         "print('ready', flush=True)\nprint(movielens.fetch())"
     )
     start = partial(subprocess.Popen, [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -473,18 +482,18 @@ def test_the_bar_follows_a_pip_that_reports(shelf, monkeypatch, tmp_path, versio
         "dest, = (a.removeprefix('--dest=') for a in sys.argv if a.startswith('--dest='))\n"
         "sys.stdout.buffer.write(b'in no encoding: \\xff\\n')\n"
         f"for n, total in {expected}: print(f'Progress {{n}} of {{total}}')\n"
-        f"shutil.copy({str(shelf / movielens.WHEEL)!r}, dest)\n"
+        f"shutil.copy({str(shelf / movielens.ML_100K.wheel)!r}, dest)\n"
     )
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site))
     seen = []
 
-    class Bar(movielens.tqdm):
+    class Bar(wheel_files.tqdm):
         def update(self, n=1):
             super().update(n)
             seen.append((self.n, self.total))
 
-    monkeypatch.setattr(movielens, "tqdm", Bar)
+    monkeypatch.setattr(wheel_files, "tqdm", Bar)
     fetch()
     assert seen == expected
 
@@ -501,14 +510,14 @@ def test_the_cache_folder_is_looked_up_at_call_time(monkeypatch, tmp_path):
     monkeypatch.setenv("RECATTN_CACHE_DIR", os.path.join("~", "there"))
     assert cache_folder() == Path.home() / "there" / "ml-100k"
     monkeypatch.setenv("RECATTN_CACHE_DIR", "")  # empty is unset
-    monkeypatch.setattr(movielens.platformdirs, "user_cache_path", lambda name: tmp_path / "caches" / name)
+    monkeypatch.setattr(wheel_files.platformdirs, "user_cache_path", lambda name: tmp_path / "caches" / name)
     assert cache_folder() == tmp_path / "caches" / "recattn-mini" / "ml-100k"
 
 
 def test_a_notebook_shows_the_message_alone(tmp_path):
     script = (
         "from IPython.core.interactiveshell import InteractiveShell\n"
-        "InteractiveShell().run_cell('from recattn_mini.data.movielens import DataUnavailable\\n'\n"
+        "InteractiveShell().run_cell('from recattn_mini.data.wheel_files import DataUnavailable\\n'\n"
         "                            'raise DataUnavailable(\"Run it with a network.\")')"
     )
     environment = os.environ | {"IPYTHONDIR": str(tmp_path)}
