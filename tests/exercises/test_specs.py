@@ -79,14 +79,11 @@ def test_the_key_holds(key):
 def test_a_wrong_answer_is_named(exercise, bad):
     verdict = judged(bad, exercise)
     assert verdict.outcome in ("wrong", "raised"), str(verdict)
-    assert verdict.diagnosis == f"looks like: {bad.hint}" or not verdict.diagnosis, str(verdict)
-    assert verdict.diagnosis or any("shape" in r.seen or "dtype" in r.seen for r in verdict.results), str(verdict)
+    assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
 
 
 @pytest.mark.parametrize(("exercise", "bad"), WRONG)
 def test_a_wrong_answer_is_named_in_its_numpy_form_too(exercise, bad):
-    if f"{exercise}_numpy" not in answer_names():
-        pytest.skip("no NumPy form")
     verdict = judge(as_numpy(bad, exercise))
     if exercise in answer_names() and alike(
         *(in_numpy(f, exercise) for f in (bad, getattr(NAMED[exercise], exercise)))
