@@ -6,6 +6,7 @@ and only these. So `pytest lessons/01_….ipynb` does not wait for plots, and a 
 
 import ast
 import contextlib
+import functools
 import json
 import linecache
 import os
@@ -112,8 +113,13 @@ def text(cell: dict[str, Any]) -> str:
     if re.match(r"\s*%%(?!time|capture|prun)", source):
         return "\n" * source.count("\n")  # another language, or a file's content
     for magic, instead in MAGICS.items():
-        source = re.sub(magic, instead, source, flags=re.MULTILINE)
+        source = re.sub(magic, functools.partial(_expanded, instead), source, flags=re.MULTILINE)
     return source
+
+
+def _expanded(instead: str, magic: re.Match[str]) -> str:
+    """A magic that goes on over several lines leaves as many, or every line number behind it would be off."""
+    return magic.expand(instead) + "\n" * magic[0].count("\n")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -219,3 +219,10 @@ def test_sources_may_be_lists_of_lines(tmp_path: Path):
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": ["a = 1\n", "b = 2"]}]}))
     assert len(notebook.program(notebook.read(path), "x")[0]) == 2
+
+
+def test_a_magic_over_several_lines_leaves_line_numbers_alone():
+    cell = {"source": "!pip install \\\n  one \\\n  two\nlate = 1\n"}
+    [*_, last] = notebook.statements(notebook.text(cell), "cell 1")
+    assert last.binds == {"late"}
+    assert last.node.lineno == 4
