@@ -7,13 +7,17 @@
     ...          any leading axes, the same ones everywhere;  * any leading axes at all
     (... t s)    what broadcasts to these axes;  (...) d  whose leading axes do, while d is exact
     bool, int    the dtype, if it is not floating; floating arguments share theirs
+    scores       floating, each argument for itself, without NaN
+    gains        numbers of any dtype, finite and not negative;  labels  of any dtype, 0 or 1;  chances  from 0 to 1
     | number     a plain number will do as well
+    count        no array: a whole number from 1
 
 A `_numpy` function takes arrays, any other takes tensors. `None` is left alone where the function says it may come.
 """
 
 import functools
 import inspect
+import math
 import numbers
 import re
 import typing
@@ -25,6 +29,14 @@ import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
+KINDS = "bool|int|scores|gains|labels|chances"
+ACCEPTED = {"scores": ("float",), **dict.fromkeys(["gains", "labels", "chances"], ("bool", "int", "float"))}
+VALUES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "scores": ("without NaN", lambda x: x == x),
+    "gains": ("finite and not negative", lambda x: (x >= 0) & (x != math.inf)),
+    "labels": ("0 or 1", lambda x: (x == 0) | (x == 1)),
+    "chances": ("probabilities from 0 to 1", lambda x: (x >= 0) & (x <= 1)),
+}
 Sizes = dict[str, tuple[Any, str]]  # an axis, or "dtype": its size (of "...": sizes), and the argument that fixed it
 
 
@@ -38,7 +50,7 @@ class Expected(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Expected":
         """Read it from its text, as in `bool (... t s)`."""
-        dtype, axes, number = re.fullmatch(r"(?:(bool|int) )?(.+?)( \| number)?", text).groups()  # type: ignore[union-attr]
+        dtype, axes, number = re.fullmatch(rf"(?:({KINDS}) )?(.+?)( \| number)?", text).groups()  # type: ignore[union-attr]
         broadcasts = "" if "(" not in axes else "all" if axes.endswith(")") else "leading"
         words = re.sub(r"[()]", "", axes).split()
         leading = words.pop(0) if words[0] in ("...", "*") else ""
@@ -90,7 +102,7 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         want = "a numpy.ndarray" if form is np.ndarray else "a torch.Tensor"
         came = f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
         raise ValueError(f"{name} must be {want}{' or a number' * expected.number}, got {came}")
-    if _kind(x) != expected.dtype:
+    if _kind(x) not in ACCEPTED.get(expected.dtype, (expected.dtype,)):
         meaning = " (True = may attend)" if expected.dtype == "bool" else ""
         raise ValueError(f"{name} must be {expected.dtype}{meaning}, got {x.dtype}")
     if expected.dtype == "float" and x.dtype != (first := sizes.setdefault("dtype", (x.dtype, name)))[0]:
@@ -105,6 +117,8 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         ]
         verb = {"": "be", "leading": "have leading axes that broadcast, as", "all": "broadcast to"}[expected.broadcasts]
         raise ValueError(f"{name} must {verb} {expected}, {''.join(known)}got {shape}")
+    if expected.dtype in VALUES:
+        _check_values(name, x, *VALUES[expected.dtype])
     if expected.broadcasts or (expected.leading == "*" and not expected.letters):
         return
     cut = len(shape) - len(expected.letters)
@@ -116,6 +130,18 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         sizes.setdefault("...", (shape[:cut], name))
     for axis, n in zip(expected.letters, shape[cut:], strict=True):
         sizes.setdefault(axis, (n, name))
+
+
+def _check_values(name: str, x: Any, meaning: str, holds: Callable[[Any], Any]) -> None:
+    """Name the first value that is none, and where it stands."""
+    if not (good := holds(x)).all():
+        at = tuple(int(i) for i in np.argwhere(~np.asarray(good.cpu() if isinstance(x, torch.Tensor) else good))[0])
+        raise ValueError(f"{name} must be {meaning}, got {x[at].item()} at {at}")
+
+
+def _check_count(name: str, x: Any) -> None:
+    if not isinstance(x, numbers.Integral) or isinstance(x, bool) or x < 1:
+        raise ValueError(f"{name} must be a whole number from 1, got {x!r}")
 
 
 def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form: type[Any]) -> None:
@@ -158,7 +184,9 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 bound.apply_defaults()
                 for name, expected in every:
                     x = bound.arguments[name]
-                    if name in together:
+                    if expected.letters == ("count",):
+                        _check_count(name, x)
+                    elif name in together:
                         _check_together(name, x, expected, form)
                     elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
                         _check(name, x, expected, form, sizes)
