@@ -349,9 +349,7 @@ def hit_rate_at_10(log, seen_filtered=True):
 
 
 def reordered(films, order):
-    return movielens.Interactions(
-        films.users[order], films.items[order], films.ratings[order], films.timestamps[order]
-    )
+    return movielens.Interactions(films.users[order], films.items[order], films.ratings[order], films.timestamps[order])
 
 
 last = {}
@@ -380,9 +378,7 @@ scores, seen, held_out = popularity(films, movielens.leave_one_out(films))
 truth = library.evaluate.Truth.of(held_out, scores.shape[1])
 protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
 noisy = scores * (1 + 0.1 * np.random.RandomState(0).randn(*scores.shape))
-one, other = (
-    library.evaluate.evaluate(x, truth, 10, protocol, seen=seen).per_user["ndcg"] for x in (scores, noisy)
-)
+one, other = (library.evaluate.evaluate(x, truth, 10, protocol, seen=seen).per_user["ndcg"] for x in (scores, noisy))
 print(library.paired_bootstrap.paired_bootstrap(one, other, resamples=2000, seed=0))
 
 # %% [markdown]

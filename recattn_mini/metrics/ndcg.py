@@ -1,6 +1,6 @@
 r"""Normalised DCG: how close a list comes to the best list that was possible.
 
-    NDCG@k = DCG@k / IDCG@k,   IDCG@k = DCG of the k largest of all the user's gains
+    NDCG@k = DCG@k / IDCG@k,   IDCG@k = DCG of the k largest of all the user's gains       exponential: of 2^gain - 1
 
 Axes    gains (u r), judged (u m) -> (u).
 Rule    The ideal has min(R, k) places and counts relevant items that were never ranked. NaN where nothing is relevant.
@@ -33,3 +33,34 @@ def ndcg(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
     """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing."""
     ideal = dcg(judged.double().sort(dim=1, descending=True).values, k)
     return dcg(gains, k) / ideal.where(ideal != 0, torch.nan)
+
+
+@takes(gains="gains u r", judged="gains u m", k="count")
+def ndcg_exponential_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
+    """As `ndcg_numpy`, a gain g worth 2^g - 1: the best grades decide. On gains of 0 and 1 it is the same.
+
+    >>> ndcg_exponential_numpy(np.array([[1, 2]]), np.array([[1, 2]]), 2).round(4)  # (1 + 3 / log₂ 3) / (3 + 1 / log₂ 3)
+    array([0.7967])
+    """
+    return ndcg_numpy(_exponential_numpy("gains", gains), _exponential_numpy("judged", judged), k)
+
+
+@takes(gains="gains u r", judged="gains u m", k="count")
+def ndcg_exponential(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
+    """As `ndcg`, a gain g worth 2^g - 1: the best grades decide. On gains of 0 and 1 it is the same."""
+    return ndcg(_exponential("gains", gains), _exponential("judged", judged), k)
+
+
+def _exponential_numpy(name: str, gains: np.ndarray) -> np.ndarray:
+    _check_grades(name, float(gains.max()))
+    return np.exp2(gains.astype(np.float64)) - 1
+
+
+def _exponential(name: str, gains: torch.Tensor) -> torch.Tensor:
+    _check_grades(name, gains.double().max().item())
+    return gains.double().exp2() - 1
+
+
+def _check_grades(name: str, largest: float) -> None:
+    if largest > 1000:  # 2^1024 is no float64
+        raise ValueError(f"{name} must be grades up to 1000 for 2^gain, got {largest}")
