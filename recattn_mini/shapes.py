@@ -103,8 +103,8 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         came = f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
         raise ValueError(f"{name} must be {want}{' or a number' * expected.number}, got {came}")
     if _kind(x) not in ACCEPTED.get(expected.dtype, (expected.dtype,)):
-        meaning = " (True = may attend)" if expected.dtype == "bool" else ""
-        raise ValueError(f"{name} must be {expected.dtype}{meaning}, got {x.dtype}")
+        want = {"bool": "bool (True = may attend)", "scores": "floating"}.get(expected.dtype, expected.dtype)
+        raise ValueError(f"{name} must be {want}, got {x.dtype}")
     if expected.dtype == "float" and x.dtype != (first := sizes.setdefault("dtype", (x.dtype, name)))[0]:
         raise ValueError(f"{name} must be {first[0]} as {first[1]} is, got {x.dtype}")
     shape = tuple(x.shape)

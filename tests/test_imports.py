@@ -50,8 +50,10 @@ def test_imports_point_to_the_left(path):
         assert any(used == ok or used.startswith(f"{ok}.") for ok in allowed), f"{layer} imports {used}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "attention").glob("*.py")), ids=lambda path: path.stem)
-def test_a_variant_fits_on_two_screens(path):
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("attention/*.py"), *ROOT.glob("metrics/*.py")], ids=lambda path: f"{path.parent.stem}/{path.stem}"
+)
+def test_a_concept_fits_on_two_screens(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
 
 

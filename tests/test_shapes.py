@@ -288,3 +288,46 @@ def test_every_public_function_is_checked_at_its_edge(f):
 
 def test_public_functions_are_found():
     assert len(list(public_functions())) >= 22
+
+
+@takes(scores="scores u n", gains="gains u r", labels="labels m", chances="chances m", k="count")
+def of_values(scores, gains, labels, chances, k):
+    return "taken"
+
+
+def values(**other):
+    good = {
+        "scores": torch.tensor([[-torch.inf, 1.0]]),
+        "gains": torch.tensor([[0, 3, 1]]),
+        "labels": torch.tensor([True, False]),
+        "chances": torch.tensor([0.0, 1.0], dtype=torch.float64),
+        "k": 3,
+    }
+    return {**good, **other}
+
+
+def test_values_of_any_dtype_that_means_them_are_taken():
+    assert of_values(**values()) == "taken"
+    assert (
+        of_values(**values(gains=torch.tensor([[0.5, 0.0]]), labels=torch.tensor([0.0, 1.0]), k=np.int64(1))) == "taken"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "told"),
+    [
+        ("scores", torch.tensor([[0.0, torch.nan]]), r"scores must be without NaN, got nan at \(0, 1\)"),
+        ("scores", torch.tensor([[0, 1]]), "scores must be floating, got torch.int64"),
+        ("gains", torch.tensor([[1.0, -1.0]]), r"gains must be finite and not negative, got -1.0 at \(0, 1\)"),
+        ("gains", torch.tensor([[torch.inf]]), r"gains must be finite and not negative, got inf at \(0, 0\)"),
+        ("gains", torch.tensor([[torch.nan]]), r"gains must be finite and not negative, got nan at \(0, 0\)"),
+        ("labels", torch.tensor([0, 2]), r"labels must be 0 or 1, got 2 at \(1,\)"),
+        ("chances", torch.tensor([0.5, 1.5]), r"chances must be probabilities from 0 to 1, got 1.5 at \(1,\)"),
+        ("k", 0, "k must be a whole number from 1, got 0"),
+        ("k", True, "k must be a whole number from 1, got True"),
+        ("k", 2.0, "k must be a whole number from 1, got 2.0"),
+    ],
+)
+def test_a_value_out_of_its_range_is_told_with_its_place(argument, value, told):
+    with pytest.raises(ValueError, match=told):
+        of_values(**values(**{argument: value}))

@@ -10,6 +10,8 @@ Asked   "Two libraries give two NDCGs for one list. Name three reasons."  Gain (
 Source  Järvelin, Kekäläinen 2002; 2^g - 1: Burges et al. 2005; ties: McSherry, Najork 2008.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -39,7 +41,7 @@ def ndcg(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
 def ndcg_exponential_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     """As `ndcg_numpy`, a gain g worth 2^g - 1: the best grades decide. On gains of 0 and 1 it is the same.
 
-    >>> ndcg_exponential_numpy(np.array([[1, 2]]), np.array([[1, 2]]), 2).round(4)  # (1 + 3 / log₂ 3) / (3 + 1 / log₂ 3)
+    >>> ndcg_exponential_numpy(np.array([[1, 2]]), np.array([[1, 2]]), 2).round(4)  # 2.89 / 3.63: worth 1 and 3
     array([0.7967])
     """
     return ndcg_numpy(_exponential_numpy("gains", gains), _exponential_numpy("judged", judged), k)
@@ -53,12 +55,12 @@ def ndcg_exponential(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch
 
 def _exponential_numpy(name: str, gains: np.ndarray) -> np.ndarray:
     _check_grades(name, float(gains.max()))
-    return np.exp2(gains.astype(np.float64)) - 1
+    return np.expm1(gains.astype(np.float64) * math.log(2))  # exp2(g) - 1 would be 0 for a small g
 
 
 def _exponential(name: str, gains: torch.Tensor) -> torch.Tensor:
     _check_grades(name, gains.double().max().item())
-    return gains.double().exp2() - 1
+    return (gains.double() * math.log(2)).expm1()
 
 
 def _check_grades(name: str, largest: float) -> None:

@@ -7,7 +7,8 @@ Rule    Counted, not sorted: two passes instead of a sort, and the place that `t
         the mean over all orders of the tied. A masked target (-inf) is a ValueError: it has no place.
         With rank ρ <= k: HR 1, RR = AP = 1/ρ, NDCG = 1 / log₂(ρ + 1); otherwise all are 0.
 Asked   "A constant model has HR@10 = 1. Find the bug."  Counting only j with s_j > s_t gives every tie to the target.
-Source  Leave-one-out over all items: Krichene, Rendle 2020. Ties favouring the target: Sun et al. 2020 (knowledge graphs).
+Source  Over all items, not a sample: Krichene, Rendle 2020. Ties that favour the target: Sun et al. 2020 (knowledge
+        graphs).
 """
 
 import numpy as np
