@@ -51,7 +51,9 @@ def test_imports_point_to_the_left(path):
 
 
 @pytest.mark.parametrize(
-    "path", [*ROOT.glob("attention/*.py"), *ROOT.glob("metrics/*.py")], ids=lambda path: f"{path.parent.stem}/{path.stem}"
+    "path",
+    [*ROOT.glob("attention/*.py"), *ROOT.glob("metrics/*.py")],
+    ids=lambda path: f"{path.parent.stem}/{path.stem}",
 )
 def test_a_concept_fits_on_two_screens(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
