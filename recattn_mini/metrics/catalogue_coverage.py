@@ -1,0 +1,38 @@
+r"""Catalogue coverage: which share of all items is recommended to anybody.
+
+    coverage@k = |∪_u R_u| / n,   R_u the k items of user u
+
+Axes    items (u k), -1 where a list has ended; n items in the catalogue -> a number.
+Rule    The catalogue is what could have been recommended, not what occurs in training. It grows with users and k.
+Asked   "Coverage measures novelty, right?"  No: ten obscure items for everybody are novel and cover nothing.
+Source  Ge, Delgado-Battenfeld, Jannach 2010. RecTools gives a count by default, recommenders divides by training items.
+"""
+
+import numpy as np
+import torch
+
+from recattn_mini.shapes import takes
+
+
+@takes(items="int u k", n="count")
+def catalogue_coverage_numpy(items: np.ndarray, n: int) -> float:
+    """items (u k) of a catalogue of n -> the share that is in some list.
+
+    >>> catalogue_coverage_numpy(np.array([[3, 4], [3, -1]]), 4 + 1)  # 3 and 4, of five
+    0.4
+    """
+    check_items(int(items.min()), int(items.max()), n)
+    return len(np.unique(items[items >= 0])) / n
+
+
+@takes(items="int u k", n="count")
+def catalogue_coverage(items: torch.Tensor, n: int) -> float:
+    """items (u k) of a catalogue of n -> the share that is in some list."""
+    check_items(int(items.min()), int(items.max()), n)
+    return len(items[items >= 0].unique()) / n
+
+
+def check_items(smallest: int, largest: int, n: int) -> None:
+    """Items are columns of the catalogue, or -1."""
+    if smallest < -1 or largest >= n:
+        raise ValueError(f"items must be from 0 to n - 1 = {n - 1}, or -1 for none, got {smallest} to {largest}")
