@@ -327,7 +327,7 @@ films = movielens.load()
 split = movielens.leave_one_out(films)
 scores, seen, held_out = popularity(films, split)
 protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
-truth = library.evaluate.Truth.of(held_out, scores.shape[1])
+truth = library.evaluate.Relevant.of(held_out, scores.shape[1])
 result = library.evaluate.evaluate(scores, truth, 10, protocol, seen=seen)
 print(result)
 
@@ -375,7 +375,7 @@ print(f"binomial standard error with {n} users: {error:.4f}, 95 % interval ± {1
 # %% tags=["raises-exception"]
 films = movielens.load()
 scores, seen, held_out = popularity(films, movielens.leave_one_out(films))
-truth = library.evaluate.Truth.of(held_out, scores.shape[1])
+truth = library.evaluate.Relevant.of(held_out, scores.shape[1])
 protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
 noisy = scores * (1 + 0.1 * np.random.RandomState(0).randn(*scores.shape))
 one, other = (library.evaluate.evaluate(x, truth, 10, protocol, seen=seen).per_user["ndcg"] for x in (scores, noisy))

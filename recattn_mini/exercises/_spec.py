@@ -99,10 +99,12 @@ def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> No
         return
     if want is None:
         return
+    asked = "number" if isinstance(want, float) else "array"
+    want = float64(want) if isinstance(want, float) else want
     if got is None:
         raise Named(what + "nothing came back (None): is a return missing, or a gradient cut off by detach?")
     if not isinstance(got, torch.Tensor):
-        raise Named(f"{what}one array is expected, got {_name(got)}")
+        raise Named(f"{what}one {asked} is expected, got {_name(got)}")
     if got.dtype != want.dtype:
         raise Named(f"{what}dtype {_dtype(got)}, expected {_dtype(want)}")
     if got.shape != want.shape:

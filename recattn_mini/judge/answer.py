@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import numbers
 import sys
 import warnings
 from collections.abc import Callable
@@ -46,7 +47,8 @@ class Answer:
     """Call a learner's `x`, `x_numpy` or module `X` as the function that the spec checks.
 
     Prints are shown from the first call only; NumPy's warnings are silenced, so that a NaN is a wrong value and not
-    another outcome; an input that comes back changed is a mistake.
+    another outcome; an input that comes back changed is a mistake. Where the key returns a float, any one number will
+    do: a float, NumPy's, an array or a tensor without axes.
     """
 
     def __init__(self, learners: Callable, spec: ModuleType) -> None:
@@ -54,7 +56,9 @@ class Answer:
         self.learners = self._call = learners
         if inspect.isclass(learners):
             self._call = lambda *args: spec.call_module(learners, *args)
-        self._names = list(inspect.signature(getattr(spec, learners.__name__)).parameters)
+        signature = inspect.signature(getattr(spec, learners.__name__))
+        self._names = list(signature.parameters)
+        self.is_number = signature.return_annotation is float
         self._quiet = False
 
     def __call__(self, *args: Any) -> Any:
@@ -87,6 +91,8 @@ class Answer:
             raise Named("a coroutine came back: define it by def, not by async def")
         if isinstance(out, (tuple, list)):
             return type(out)(self._convert(one) for one in out) if type(out) in (tuple, list) else out
+        if self.is_number and _is_number(out):
+            return torch.tensor(float(out.detach() if isinstance(out, torch.Tensor) else out), dtype=torch.float64)
         if self.is_numpy and isinstance(out, torch.Tensor):
             raise Named("a torch.Tensor came back; the _numpy form returns a NumPy array")
         if not self.is_numpy and isinstance(out, np.ndarray):
@@ -97,6 +103,14 @@ class Answer:
             except (TypeError, ValueError):  # longdouble, strings, objects, another byte order
                 raise Named(f"dtype {out.dtype}, expected float64, bool or int64") from None
         return out
+
+
+def _is_number(x: Any) -> bool:
+    if isinstance(x, torch.Tensor):
+        return x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool
+    if isinstance(x, np.ndarray):
+        return x.ndim == 0 and x.dtype.kind in "fiu"
+    return isinstance(x, numbers.Real) and not isinstance(x, bool)
 
 
 def _to_numpy(x: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from recattn_mini.exercises._spec import TOLERANCE, Mistake, gradients
+from recattn_mini.exercises._spec import TOLERANCE, Mistake, float64, gradients
 
 UNKNOWN = "not a mistake we know: more than one, or a new one"
 
@@ -51,7 +51,8 @@ def known_wrong(spec: ModuleType) -> dict[Callable, list[Any]]:
 
 def _value(f: Callable, *args: Any) -> Any:
     with torch.no_grad():
-        return f(*args)
+        out = f(*args)
+    return float64(out) if isinstance(out, float) else out
 
 
 def _outcome(how: Callable, f: Callable, case: tuple) -> Any:

@@ -166,10 +166,11 @@ def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
 def _diagnosed(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
     """With the known mistake it is; one that was told already, or raised, is only named where all of it agrees.
 
-    The key is taken in the same form, so that a gradient counts where there is one.
+    The key is taken in the same form, so that a gradient counts where there is one; a float has none.
     """
     key = next(a for a in answers(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
-    told = diagnose(answer, Answer(key, spec), spec, with_gradients=not answer.is_numpy)
+    with_gradients = not (answer.is_numpy or answer.is_number)
+    told = diagnose(answer, Answer(key, spec), spec, with_gradients)
     return replace(verdict, diagnosis=told) if verdict.diagnosis or told.startswith("looks like") else verdict
 
 

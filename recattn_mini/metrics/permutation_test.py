@@ -3,8 +3,8 @@ r"""Paired permutation test: if the two systems were one, each user's difference
     p = share of the 2^u ways to choose signs s for which |Σ s_u δ_u| ≥ |Σ δ_u|
 
 Axes    a (u), b (u), the same users in the same order -> p, two-sided.
-Rule    All ways if there are at most 2^16, else that many drawn, and (count + 1) / (draws + 1): the data itself is one of
-        them, and p is never 0. Sums that are equal but for rounding are equal: without that tolerance ties are lost and
+Rule    All ways if there are at most 2^16, else that many drawn, and (count + 1) / (draws + 1): the data itself is one,
+        and p is never 0. Sums that are equal but for rounding are equal: without that tolerance ties are lost and
         p comes out too small (.094 for 12/64 = .1875 in one library).
 Asked   "Which test for two recommenders, and what does it assume?"  Only that signs are exchangeable.
 Source  Fisher 1935; Smucker, Allan, Carterette 2007.

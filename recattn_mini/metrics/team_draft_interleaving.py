@@ -3,7 +3,7 @@ r"""Team-draft interleaving: two rankers fill one list in turns, and clicks say 
     round by round a coin says who picks first; each adds its best item that is not in the list yet
 
 Axes    a, b two rankings of items; k places -> the list, and for each place the team, "a" or "b", that owns it.
-Rule    No item twice. Both teams are equally large, ±1, and equally often on top, so a user who clicks at random favours
+Rule    No item twice. Both teams are equally large, ±1, and equally often on top: a user who clicks at random favours
         neither. An exhausted ranking leaves its turns to the other.
 Asked   "An A/B test needs weeks. What is faster?"  Every user compares both: differences between users cancel. It says
         which is better, not by how much the click rate moves.
@@ -20,8 +20,8 @@ def team_draft_interleaving(
 ) -> tuple[list[Hashable], list[str]]:
     """Rankings a and b -> up to k items, and the team that owns each.
 
-    >>> team_draft_interleaving("xyz", "yxw", 4, np.random.RandomState(0))  # a begins both rounds
-    (['x', 'y', 'z', 'w'], ['a', 'b', 'a', 'b'])
+    >>> team_draft_interleaving("xyz", "yxw", 4, np.random.RandomState(0))  # a begins the first round, b the second
+    (['x', 'y', 'w', 'z'], ['a', 'b', 'b', 'a'])
     """
     for name, ranking in (("a", a), ("b", b)):
         if len(set(ranking)) < len(ranking):

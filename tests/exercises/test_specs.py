@@ -47,7 +47,9 @@ def as_numpy(function, exercise):
         return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
     def arrays(x):
-        return tuple(map(arrays, x)) if isinstance(x, tuple) else x.detach().numpy()
+        if isinstance(x, tuple):
+            return tuple(map(arrays, x))
+        return x if isinstance(x, float) else x.detach().numpy()
 
     def learners(*args):
         return arrays(function(*map(tensors, args)))

@@ -1,0 +1,208 @@
+r"""Evaluate a model: figures that come with the protocol they were obtained under, block by block of users.
+
+Axes    scores (u n), or a function that scores a block: users (b) -> (b n); truth, what each user should have found.
+Rule    No figure without a protocol. Seen items are masked on a copy of the block and never in the caller's scores.
+        Users without relevant items are left out of the means and counted.
+Cost    One block of scores in memory, whatever the number of users; relevance is never a matrix (u n).
+Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
+Source  Split, candidates, seen filter, ties, cutoff and users decide as much as the model: Cañamares, Castells 2020.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from recattn_mini.metrics.average_precision import average_precision_numpy
+from recattn_mini.metrics.catalogue_coverage import catalogue_coverage_numpy
+from recattn_mini.metrics.gains import Truth, gains_of_lists_numpy
+from recattn_mini.metrics.hit_rate import hit_rate_numpy
+from recattn_mini.metrics.mean_over_users import Mean, mean_over_users_numpy
+from recattn_mini.metrics.ndcg import ndcg_numpy
+from recattn_mini.metrics.precision import precision_numpy
+from recattn_mini.metrics.recall import recall_numpy
+from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
+from recattn_mini.metrics.top_k import top_k_numpy
+
+Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
+METRICS: tuple[Metric, ...] = (
+    ndcg_numpy,
+    average_precision_numpy,
+    recall_numpy,
+    precision_numpy,
+    hit_rate_numpy,
+    reciprocal_rank_numpy,
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a figure has to be told with; every part is a short text."""
+
+    split: str  # "leave one out, by time, ties in file order"
+    candidates: str  # "full", or "sampled: 100 uniform"
+    seen: str  # "filtered" or "not filtered"
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            text = getattr(self, part.name)
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"protocol must say its {part.name}, got {text!r}")
+        if self.seen not in ("filtered", "not filtered"):
+            raise ValueError(f"protocol must say that seen items are 'filtered' or 'not filtered', got {self.seen!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Relevant:
+    """Which items each user should have found, and how good each is: one row of both arrays a user, side by side."""
+
+    starts: np.ndarray  # (u + 1): user u's are starts[u] to starts[u + 1]
+    keys: np.ndarray  # user · n + item, ascending
+    gains: np.ndarray
+    n: int
+
+    @classmethod
+    def of(cls, users: Sequence[Collection[int] | Mapping[int, float]], n: int) -> "Relevant":
+        """Each user's relevant items, or item -> gain; n items in the catalogue.
+
+        >>> Relevant.of([[3], [], {1: 2.0, 0: 1.0}], 5).gains_of(np.array([2]), np.array([[4, 1, -1]]))
+        array([[0., 2., 0.]])
+        """
+        items = [np.asarray(list(of_user), dtype=np.int64) for of_user in users]
+        for user, of_user in enumerate(items):
+            if len(np.unique(of_user)) < len(of_user) or (len(of_user) and not 0 <= of_user.min() <= of_user.max() < n):
+                raise ValueError(f"users[{user}] must be items from 0 to {n - 1}, each once, got {of_user.tolist()}")
+        gains = [
+            [x[i] for i in x] if isinstance(x, Mapping) else [1.0] * len(of_user)
+            for x, of_user in zip(users, items, strict=True)
+        ]
+        keys = np.concatenate([user * n + of_user for user, of_user in enumerate(items)])
+        flat, order = np.concatenate(gains).astype(np.float64), np.argsort(keys)
+        if not ((flat >= 0) & (flat < np.inf)).all():
+            raise ValueError(
+                f"users must have gains that are finite and not negative, got {flat.min()} to {flat.max()}"
+            )
+        return cls(np.r_[0, np.cumsum([len(x) for x in items])], keys[order], flat[order], n)
+
+    def gains_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """What the lists items (b k) of users (b) are worth, (b k); -1 is worth nothing."""
+        keys = users[:, None] * self.n + items
+        place = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
+        found = (self.keys[place] == keys) & (items >= 0) if len(self.keys) else np.zeros(items.shape, bool)
+        return np.where(found, self.gains[place] if len(self.keys) else 0.0, 0.0)
+
+    def judged(self, users: np.ndarray) -> np.ndarray:
+        """All gains of users (b), padded with 0, (b m)."""
+        length = self.starts[users + 1] - self.starts[users]
+        place = np.arange(max(1, int(length.max())))
+        index = np.minimum(self.starts[users][:, None] + place, max(len(self.gains) - 1, 0))
+        return np.where(place < length[:, None], self.gains[index] if len(self.gains) else 0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Figures, each with its users, and the protocol; `per_user` is what paired tests ask for."""
+
+    protocol: Protocol
+    k: int
+    figures: dict[str, Mean]
+    per_user: dict[str, np.ndarray]
+    coverage: float | None
+
+    def __str__(self) -> str:
+        mean = next(iter(self.figures.values()))
+        told = {
+            **{part.name: getattr(self.protocol, part.name) for part in fields(self.protocol)},
+            "ties": "stable, by item order",
+            "users": f"{mean.users:,}, and {mean.excluded:,} without relevant items left out",
+        }
+        rows = {f"{name}@{self.k}": f"{mean.value:.4f}" for name, mean in self.figures.items()}
+        if self.coverage is not None:
+            rows[f"catalogue_coverage@{self.k}"] = f"{self.coverage:.4f}"
+        width = max(map(len, rows))
+        return "\n".join(f"{name:{width}}  {text}" for name, text in [*told.items(), *rows.items()])
+
+
+def evaluate(
+    scores: Scores,
+    truth: Relevant,
+    k: int,
+    protocol: Protocol,
+    seen: Sequence[np.ndarray] | None = None,
+    metrics: Sequence[Metric] = METRICS,
+    block: int = 512,
+) -> Evaluation:
+    """Rank all items of every user by scores, and measure the first k places.
+
+    seen[u] are the items of user u that are no candidates; the protocol has to agree that they are filtered.
+
+    >>> protocol = Protocol(split="none: an example", candidates="full", seen="not filtered")
+    >>> print(evaluate(np.array([[0.1, 0.9, 0.5]]), Relevant.of([[2]], 3), 2, protocol, metrics=[recall_numpy]))
+    split                 none: an example
+    candidates            full
+    seen                  not filtered
+    ties                  stable, by item order
+    users                 1, and 0 without relevant items left out
+    recall@2              1.0000
+    catalogue_coverage@2  0.6667
+    """
+    _check(protocol, seen)
+    lists = list(_ranked(scores, truth, k, seen, block))
+    gains = np.concatenate([truth.gains_of(users, items) for users, items in lists])
+    coverage = catalogue_coverage_numpy(np.concatenate([items for _, items in lists]), truth.n)
+    return _figures(protocol, k, metrics, gains, truth.judged(np.arange(len(gains))), coverage)
+
+
+def evaluate_lists(
+    lists: Mapping[Hashable, Sequence[Hashable]],
+    truth: Truth,
+    k: int,
+    protocol: Protocol,
+    metrics: Sequence[Metric] = METRICS,
+) -> Evaluation:
+    """The same of lists that are ranked already, by user, in the order of `truth`, then of `lists`."""
+    if not isinstance(protocol, Protocol):
+        raise ValueError(f"protocol must be a Protocol: split, candidates, seen; got {protocol!r}")
+    return _figures(protocol, k, metrics, *gains_of_lists_numpy(lists, truth), None)
+
+
+def _ranked(
+    scores: Scores, truth: Relevant, k: int, seen: Sequence[np.ndarray] | None, block: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    every = np.arange(len(truth.starts) - 1)
+    if isinstance(scores, np.ndarray) and scores.shape != (len(every), truth.n):
+        raise ValueError(f"scores must be (u n) = ({len(every)}, {truth.n}) as in truth, got {scores.shape}")
+    if seen is not None and len(seen) != len(every):
+        raise ValueError(f"seen must have a row for each of the {len(every)} users of truth, got {len(seen)}")
+    for first in range(0, len(every), block):
+        users = every[first : first + block]
+        part = scores(users) if callable(scores) else scores[first : first + block]
+        if part.shape != (len(users), truth.n):
+            raise ValueError(f"scores must give (b n) = ({len(users)}, {truth.n}), got {part.shape}")
+        if seen is not None:
+            part = part.copy()
+            for row, user in enumerate(users):
+                part[row, seen[user]] = -np.inf
+        yield users, top_k_numpy(part, k)
+
+
+def _figures(
+    protocol: Protocol,
+    k: int,
+    metrics: Sequence[Metric],
+    gains: np.ndarray,
+    judged: np.ndarray,
+    coverage: float | None,
+) -> Evaluation:
+    per_user = {metric.__name__.removesuffix("_numpy"): metric(gains, judged, k) for metric in metrics}
+    figures = {name: mean_over_users_numpy(values) for name, values in per_user.items()}
+    return Evaluation(protocol, k, figures, per_user, coverage)
+
+
+def _check(protocol: Protocol, seen: object) -> None:
+    if not isinstance(protocol, Protocol):
+        raise ValueError(f"protocol must be a Protocol: split, candidates, seen; got {protocol!r}")
+    if (protocol.seen == "filtered") != (seen is not None):
+        came = "no seen items came" if seen is None else "seen items came"
+        raise ValueError(f"protocol says that seen items are {protocol.seen}, but {came}")
