@@ -379,7 +379,10 @@ truth = library.evaluate.Relevant.of(held_out, scores.shape[1])
 protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
 noisy = scores * (1 + 0.1 * np.random.RandomState(0).randn(*scores.shape))
 one, other = (library.evaluate.evaluate(x, truth, 10, protocol, seen=seen).per_user["ndcg"] for x in (scores, noisy))
-print(library.paired_bootstrap.paired_bootstrap_numpy(one, other, resamples=2000, seed=0))
+difference = library.paired_bootstrap.paired_bootstrap_numpy(one, other, resamples=2000, seed=0)
+print(
+    f"NDCG@10 differs by {difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}, p = {difference.p:.2f}"
+)
 
 # %% [markdown]
 # **The protocol of an ablation.** For "did attention help": the same model, data, split and loss; mean pooling, uniform weights, or attention with

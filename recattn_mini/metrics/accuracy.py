@@ -1,14 +1,12 @@
-r"""Accuracy of a classifier: the share of rows where the prediction, cut at a threshold, is the label.
+r"""Accuracy: how many thresholded predictions are right.
 
-    accuracy = #{i : [p_i >= threshold] = y_i} / n
+    accuracy = #{i : [p_i ≥ threshold] = y_i} / n
 
-Axes    probabilities (n), labels (n) -> one figure.
-Rule    A probability on the threshold counts as positive. A model that never predicts a click has accuracy 1 - CTR.
-Asked   "Your CTR model is 99 % accurate. Is it good?"  At a CTR of 1 % a constant is. Ask for AUC and log-loss.
-Source  Classification. Elsewhere the name stands for (TP + TN) / catalogue, near 1 for any model, and for AUC.
+Axes    probabilities (n), labels (n) -> a number.
+Rule    At a click rate of 1 % "never" has 99 %, and a calibrated model hardly more: no p_i reaches ½.
+Asked   "Your accuracy is 99 %. Is the model good?"
+Source  The word also means (TP + TN) / catalogue in RecTools and AUC in ir_measures; Provost et al. 1998 against it.
 """
-
-import numbers
 
 import numpy as np
 import torch
@@ -20,20 +18,13 @@ from recattn_mini.shapes import takes
 def accuracy_numpy(probabilities: np.ndarray, labels: np.ndarray, threshold: float = 0.5) -> float:
     """probabilities (n), labels (n) -> the share that is right.
 
-    >>> accuracy_numpy(np.array([0.9, 0.5, 0.2, 0.1]), np.array([1, 1, 1, 0]))  # 0.5 counts as 1; 0.2 is wrong
+    >>> accuracy_numpy(np.array([0.9, 0.5, 0.2, 0.4]), np.array([1, 1, 0, 1]))  # 0.5 counts as 1; the last is wrong
     0.75
     """
-    _check(threshold)
-    return float(((probabilities >= float(threshold)) == (labels == 1)).mean())
+    return float(((probabilities >= threshold) == (labels == 1)).mean())
 
 
 @takes(probabilities="chances n", labels="labels n")
 def accuracy(probabilities: torch.Tensor, labels: torch.Tensor, threshold: float = 0.5) -> float:
     """probabilities (n), labels (n) -> the share that is right."""
-    _check(threshold)
-    return ((probabilities >= float(threshold)) == (labels == 1)).double().mean().item()
-
-
-def _check(threshold: float) -> None:
-    if not isinstance(threshold, numbers.Real) or not 0 <= threshold <= 1:
-        raise ValueError(f"threshold must be a number from 0 to 1, got {threshold!r}")
+    return ((probabilities >= threshold) == (labels == 1)).double().mean().item()

@@ -1,12 +1,11 @@
-r"""Normalised entropy: log-loss, measured in that of a model that knows only the click-through rate.
+r"""Normalised entropy: the log-loss, as a share of what always predicting the base rate would cost.
 
-    NE = log-loss(p, y) / H(CTR),   H(c) = -c · ln c - (1 - c) · ln(1 - c),   CTR = mean(y)         RIG = 1 - NE
+    NE = log-loss / H(ȳ),   H(ȳ) = -ȳ log ȳ - (1 - ȳ) log(1 - ȳ);   RIG = 1 - NE
 
-Axes    probabilities (n), labels (n) -> one figure.
-Rule    Below 1 is better than always predicting the CTR; 0 is certainty that holds. One class only: H is 0, ValueError.
-Asked   "Log-loss fell from 0.3 to 0.2 after we changed the traffic. Is the model better?"  Rare clicks alone lower it:
-        compare NE. "Can NE be compared between data sets?"  Better than log-loss, but its ceiling still differs.
-Source  He et al. 2014 (NE). RIG: Graepel et al. 2010.
+Axes    probabilities (n), labels (n) -> a number.
+Rule    1 is the constant ȳ, below is better, above is worse than no model. One class only: H = 0, a ValueError.
+Asked   "Log-loss fell from 0.08 to 0.07 on another day. Is the model better?"  Divide by that day's entropy first.
+Source  He et al. 2014 (Facebook), 3; RIG = relative information gain.
 """
 
 import numpy as np
@@ -18,38 +17,33 @@ from recattn_mini.shapes import takes
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """probabilities (n), labels (n) -> log-loss ÷ that of the mean label as a constant prediction.
+    """probabilities (n), labels (n) -> log-loss by the base rate's.
 
-    >>> round(normalised_entropy_numpy(np.array([0.8, 0.2]), np.array([1, 0])), 4)  # ln 1.25 / ln 2
-    0.3219
+    >>> normalised_entropy_numpy(np.array([0.25, 0.25, 0.25, 0.25]), np.array([1, 0, 0, 0])).__round__(9)
+    1.0
     """
-    return log_loss_numpy(probabilities, labels) / _entropy((labels == 1).mean().item())
+    return log_loss_numpy(probabilities, labels) / _entropy(float(labels.mean(dtype=np.float64)))
 
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
-    """probabilities (n), labels (n) -> log-loss ÷ that of the mean label as a constant prediction."""
-    return log_loss(probabilities, labels) / _entropy((labels == 1).double().mean().item())
+    """probabilities (n), labels (n) -> log-loss by the base rate's."""
+    return log_loss(probabilities, labels) / _entropy(labels.double().mean().item())
 
 
 @takes(probabilities="chances n", labels="labels n")
 def relative_information_gain_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """1 - NE: the share of the uncertainty about clicks that the model takes away; below 0 if it adds some.
-
-    >>> round(relative_information_gain_numpy(np.array([0.8, 0.2]), np.array([1, 0])), 4)  # 1 - ln 1.25 / ln 2
-    0.6781
-    """
+    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some."""
     return 1 - normalised_entropy_numpy(probabilities, labels)
 
 
 @takes(probabilities="chances n", labels="labels n")
 def relative_information_gain(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
-    """1 - NE: the share of the uncertainty about clicks that the model takes away; below 0 if it adds some."""
+    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some."""
     return 1 - normalised_entropy(probabilities, labels)
 
 
 def _entropy(rate: float) -> float:
-    """The log-loss of always predicting the rate."""
     if rate in (0, 1):
-        raise ValueError(f"labels must hold both 0 and 1, got only {rate:.0f}: there is nothing to predict")
-    return log_loss_numpy(np.array([rate, rate]), np.array([0, 1]))
+        raise ValueError(f"labels must hold both classes, got a mean of {rate:g}")
+    return float(-rate * np.log(rate) - (1 - rate) * np.log1p(-rate))
