@@ -1,16 +1,110 @@
-r"""Why two libraries give two figures for one list: their rules as data, and which of the rules makes the difference.
+r"""Why two libraries give two figures for one list: which of their rules makes the difference.
 
-    explain(A, B, metric) = the smallest sets of rules that, turned from A's to B's, turn A's figure into B's
+    explanation(A, B, metric) = the smallest sets of rules that, turned from A's to B's, turn A's figure into B's
 
 Rule    The sets are found by turning rules and computing again; nothing about a pair of libraries is written down.
-        Every convention is held to figures that its library returned. What a library does *against* its own rules is
-        no convention: `FAULTS`. A library in brackets is the same one called with another option.
+        `CONVENTIONS` has the rules of each library, `FAULTS` what a library does against its own, `value` a figure by
+        any of them, and `Convention(...)` is one of your own.
 Asked   "Our NDCG is .79 and theirs .80, on the same lists. Who is right?"  Both, usually. Name the rule.
-Source  Measured: ranx 0.3.21, ir-measures 0.4.3, pytrec_eval-terrier 0.5.11, torchmetrics 1.9.0, scikit-learn 1.9.1,
-        RecTools 0.19.0, recommenders 1.2.1, RecBole 1.2.1, replay-rec 0.22.0, cornac 3.0.1, recpack 0.3.6, implicit
-        0.7.3, rs-metrics 0.6.0, rexmex 0.1.3, ir_evaluation 1.1.0, fuxictr 2.3.10, torcheval 0.0.7; elliot's source.
 """
 
-from recattn_mini.metrics.convention import Convention
-from recattn_mini.metrics.explain import Explanation
-from recattn_mini.metrics.judged_by import value
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+from recattn_mini.metrics.convention import RULES, Convention
+from recattn_mini.metrics.judged_by import Ranking, Truth, value
+from recattn_mini.metrics.libraries import CONVENTIONS, FAULTS
+from recattn_mini.shapes import takes
+
+__all__ = ["CONVENTIONS", "FAULTS", "RULES", "Convention", "Explanation", "explain_difference", "value"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric by two conventions; each of `rules` makes the whole difference, and no smaller set does."""
+
+    a: float | str  # a convention may refuse the input: then the error
+    b: float | str
+    rules: tuple[tuple[str, ...], ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What two libraries make of one input, metric by metric; printed, a table."""
+
+    a: str
+    b: str
+    k: int
+    differences: dict[str, Difference]
+
+    def __str__(self) -> str:
+        width = max(10, len(self.a), len(self.b))
+        head = f"{f'at {self.k}':17}  {self.a:>{width}}  {self.b:>{width}}  because"
+        lines = [
+            f"{metric:17}  {_shown(found.a):>{width}}  {_shown(found.b):>{width}}  {found.sentence}"
+            for metric, found in self.differences.items()
+        ]
+        known = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in (self.a, self.b)]
+        return "\n".join([head, *lines, *(["", "Against their own rules:", *known] if known else [])])
+
+
+@takes(k="count")
+def explain_difference(ranking: Ranking, truth: Truth, a: str, b: str, *, k: int) -> Explanation:
+    """What the libraries a and b make of {user: [(item, score), ...]} and {user: {item: gain}}, and by which rules.
+
+    >>> ranking, truth = {"ann": [("x", 0.9), ("y", 0.8)]}, {"ann": dict.fromkeys("xpqr", 1)}
+    >>> found = explain_difference(ranking, truth, "ranx", "RecBole", k=2).differences
+    >>> found["average_precision"].a, found["average_precision"].b  # found first: 1 of R = 4, or 1 of k = 2
+    (0.25, 0.5)
+    >>> found["average_precision"].sentence
+    'average precision is divided by R with ranx and by min(R, k) with RecBole'
+    """
+    for name in (a, b):
+        if name not in CONVENTIONS:
+            raise ValueError(f"the libraries known are {', '.join(CONVENTIONS)}; got {name!r}")
+    both = [metric for metric in CONVENTIONS[a].offers if metric in CONVENTIONS[b].offers]
+    if not both:
+        raise ValueError(f"{a} offers {CONVENTIONS[a].offers} and {b} {CONVENTIONS[b].offers}: nothing to compare")
+    return Explanation(a, b, k, {metric: _explained(ranking, truth, k, metric, a, b) for metric in both})
+
+
+def _explained(ranking: Ranking, truth: Truth, k: int, metric: str, a: str, b: str) -> Difference:
+    of_a, of_b = CONVENTIONS[a].of(metric), CONVENTIONS[b].of(metric)
+    first, second = (_tried(ranking, truth, k, metric, rules) for rules in (of_a, of_b))
+    if _same(first, second):
+        return Difference(first, second, (), "the same")
+    turned = {rule: getattr(of_b, rule) for rule in RULES if getattr(of_a, rule) != getattr(of_b, rule)}
+    for size in range(1, len(turned) + 1):
+        enough = tuple(
+            rules
+            for rules in itertools.combinations(turned, size)
+            if _same(_tried(ranking, truth, k, metric, replace(of_a, **{r: turned[r] for r in rules})), second)
+        )
+        if enough:
+            break
+    ways = [", and ".join(_sentence(rule, of_a, of_b, a, b) for rule in rules) for rules in enough]
+    return Difference(first, second, enough, "; or, enough alone: ".join(ways))
+
+
+def _sentence(rule: str, of_a: Convention, of_b: Convention, a: str, b: str) -> str:
+    subject, preposition = RULES[rule][0], "by " * RULES[rule][0].endswith(" by")
+    return f"{subject} {getattr(of_a, rule)} with {a} and {preposition}{getattr(of_b, rule)} with {b}"
+
+
+def _tried(ranking: Ranking, truth: Truth, k: int, metric: str, rules: Convention) -> float | str:
+    try:
+        return value(ranking, truth, k, metric, rules)
+    except ValueError as error:
+        return str(error)
+
+
+def _same(x: float | str, y: float | str) -> bool:
+    if isinstance(x, str) or isinstance(y, str):
+        return x == y
+    return math.isclose(x, y, rel_tol=0, abs_tol=1e-9) or (math.isnan(x) and math.isnan(y))
+
+
+def _shown(x: float | str) -> str:
+    return "an error" if isinstance(x, str) else f"{x:.4f}"

@@ -32,7 +32,13 @@ torchmetrics = Convention(
     universe="if they are in the list",
     scores="float32",
     average_precision_over="hits",
-    but={NDCG: {"ties": "averaged over their orders"}, AP: POSITIVE, RECALL: POSITIVE, PRECISION: POSITIVE, RR: POSITIVE},
+    but={
+        NDCG: {"ties": "averaged over their orders"},
+        AP: POSITIVE,
+        RECALL: POSITIVE,
+        PRECISION: POSITIVE,
+        RR: POSITIVE,
+    },
 )
 sklearn = Convention(
     **ROWS,
@@ -45,6 +51,7 @@ rectools = Convention(
     **BINARY, ideal="k places", ties="as listed, scores unread", duplicates="counts each time, in R too"
 )
 recommenders = Convention(**BINARY, **CAPPED, **EACH, **PAIRED, offers=(NDCG, AP, RECALL, PRECISION))
+replay = Convention(**BINARY, **CAPPED, **EACH, **ZERO)
 recpack = Convention(**BINARY, **LAST, ties="highest id first", offers=(NDCG, RECALL, PRECISION, RR))
 
 CONVENTIONS: dict[str, Convention] = {
@@ -67,7 +74,8 @@ CONVENTIONS: dict[str, Convention] = {
     "recommenders (raw)": replace(recommenders, gain="linear", offers=(NDCG,)),
     "recommenders (exp)": replace(recommenders, gain="exponential", offers=(NDCG,)),
     "recommenders (map)": replace(recommenders, average_precision_over="R", offers=(AP,)),
-    "RePlay": Convention(**BINARY, **CAPPED, **EACH, **ZERO),
+    "RePlay": replay,
+    "RePlay (data frames)": replace(replay, ties="highest id first"),
     "cornac": Convention(
         **BINARY,
         **EACH,
@@ -103,4 +111,23 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "torcheval": Convention(**ROWS, ties="relevant first", scores="float32", offers=(PRECISION, RR, HR)),
 }
-FAULTS: dict[str, str] = {}
+
+FAULTS: dict[str, str] = {
+    "torchmetrics: two orders of ties": "Recall and hit rate sort; average precision, precision and reciprocal rank "
+    "take torch.topk, which orders ties otherwise. On one list recall is 1 and precision 0.",
+    "torcheval: two orders of ties": "Reciprocal rank and hit rate count what is strictly better, so that ties favour "
+    "the relevant item; precision takes torch.topk.",
+    "torcheval: one relevant item": "Reciprocal rank and hit rate take one a user: no figure for more, or for none.",
+    "ir_measures: two orders of ties": "RR@k, from another provider, keeps the order of the list; the rest go by id.",
+    "recommenders: two counts of users": "A user without a list counts 0 in NDCG and is left out of the rest.",
+    "recommenders: duplicates in NDCG": "An item listed twice earns more than twice: 1.77 where 1.31 would be twice.",
+    "RePlay: duplicates": "Recall and precision count an item listed twice once; NDCG and average precision, twice.",
+    "rs_metrics: duplicates": "Recall counts an item listed twice once; the rest, twice.",
+    "rs_metrics: NaN beside 0": "A user with nothing relevant makes NDCG and recall NaN, and counts 0 in the rest.",
+    "RecBole: NaN beside 0": "A user with nothing relevant makes recall NaN, and counts 0 in the rest.",
+    "ir_evaluation: duplicates": "Recall, precision and average precision take sets; NDCG counts an item twice.",
+    "ir_evaluation: crashes": "Average precision without a hit, recall and NDCG with nothing relevant divide by zero; "
+    "a list shorter than k is an IndexError.",
+    "rexmex: crashes": "Reciprocal rank raises if a relevant item is not in the list, or if there is none; average "
+    "precision if there is none. The mean was taken of the users that did not raise.",
+}
