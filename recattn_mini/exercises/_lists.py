@@ -17,8 +17,8 @@ def lists(users: int, places: int, judged: int, grades: int, seed: int) -> tuple
 def cases() -> dict[str, tuple]:
     """Gains, judged, k. Axes differ; users, lists and cutoffs that metrics stumble over have a case of their own."""
     gains, judged = lists(5, 7, 11, grades=1, seed=0)
-    graded = lists(5, 7, 11, grades=3, seed=1)
-    nothing, of_nobody = lists(3, 5, 8, grades=1, seed=2)
+    graded = lists(5, 9, 11, grades=3, seed=1)
+    nothing, of_nobody = lists(3, 5, 6, grades=1, seed=2)
     nothing[1], of_nobody[1] = 0, 0
     missed, all_missed = lists(3, 5, 8, grades=1, seed=3)
     missed[0], all_missed[0] = 0, torch.tensor([0, 0, 1, 1, 0, 0, 0, 0])
@@ -26,14 +26,14 @@ def cases() -> dict[str, tuple]:
     many = lists(2, 3, 17, grades=1, seed=5)
     return {
         "lists": (gains, judged, 3),
-        "the whole list": (gains, judged, 7),
-        "a list that ends before k": (*many, 6),
-        "grades": (*graded, 7),
+        "the whole list": (gains, judged, 11),
+        "a list that ends before k": (*many, 17),
+        "grades": (*graded, 11),
         "nothing relevant": (nothing, of_nobody, 5),
-        "no hit": (missed, all_missed, 5),
+        "no hit": (missed, all_missed, 8),
         "views": (view.mT.contiguous().mT, of_view.mT.contiguous().mT, 4),
         "one hit each": (torch.eye(6, 8).double(), torch.eye(6, 10).double(), 3),
-        "whole numbers": (graded[0].long(), graded[1].long(), 7),
+        "whole numbers": (graded[0].long(), graded[1].long(), 11),
         "one": (torch.tensor([[0.0, 1.0]]).double(), torch.tensor([[1.0, 0.0, 1.0]]).double(), 2),
     }
 

@@ -113,9 +113,13 @@ def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> No
         raise kind(f"{what}shape {tuple(got.shape)}, expected {tuple(want.shape)}{swapped}")
     got, want = got.detach(), want.detach()
     if want.is_floating_point() and not want.isnan().any() and (nan := got.isnan()).any():
+        if not got.dim():
+            raise Mistake(f"{what}got NaN, expected {_value(want)}")
         at = tuple(nan.nonzero()[0].tolist())
         raise Mistake(f"{what}{int(nan.sum())} of {got.numel()} values are NaN, the first at {at}")
     differs = ~torch.isclose(got, want, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    if differs.any() and not got.dim():
+        raise Mistake(f"{what}got {_value(got)}, expected {_value(want)}{_nearly(got, want)}")
     if differs.any():
         distance = torch.where(differs, (got.double() - want.double()).abs().nan_to_num(torch.inf), -1.0)
         at = tuple(int(i) for i in np.unravel_index(int(distance.argmax()), got.shape))

@@ -37,6 +37,7 @@ def check_values(f):
     _agrees(f, "lists", "one hit each", "the whole list", "no hit", "views", "one")
 
 
+@teaching
 def check_short_list(f):
     "a list that ends before k has missed the rest"
     _agrees(f, "a list that ends before k")

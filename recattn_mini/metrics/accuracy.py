@@ -8,6 +8,8 @@ Asked   "Your accuracy is 99 %. Is the model good?"
 Source  The word also means (TP + TN) / catalogue in RecTools and AUC in ir_measures; Provost et al. 1998 against it.
 """
 
+import numbers
+
 import numpy as np
 import torch
 
@@ -21,10 +23,17 @@ def accuracy_numpy(probabilities: np.ndarray, labels: np.ndarray, threshold: flo
     >>> accuracy_numpy(np.array([0.9, 0.5, 0.2, 0.4]), np.array([1, 1, 0, 1]))  # 0.5 counts as 1; the last is wrong
     0.75
     """
-    return float(((probabilities >= threshold) == (labels == 1)).mean())
+    _check_threshold(threshold)
+    return float(((probabilities >= float(threshold)) == (labels == 1)).mean())
 
 
 @takes(probabilities="chances n", labels="labels n")
 def accuracy(probabilities: torch.Tensor, labels: torch.Tensor, threshold: float = 0.5) -> float:
     """probabilities (n), labels (n) -> the share that is right."""
-    return ((probabilities >= threshold) == (labels == 1)).double().mean().item()
+    _check_threshold(threshold)
+    return ((probabilities >= float(threshold)) == (labels == 1)).double().mean().item()
+
+
+def _check_threshold(threshold: float) -> None:
+    if not isinstance(threshold, numbers.Real) or not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be a number from 0 to 1, got {threshold!r}")

@@ -9,6 +9,7 @@ Asked   "What is the offline CTR of your new model?"  There is none: predict cli
 Source  Wilson 1927.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +35,16 @@ def click_through_rate_numpy(clicks: np.ndarray) -> Interval:
     >>> [round(x, 3) for x in click_through_rate_numpy(np.array([1] + 9 * [0]))]  # one of ten says little
     [0.1, 0.018, 0.404]
     """
-    n, rate = len(clicks), float(clicks.mean(dtype=np.float64))
-    middle, half = rate + Z**2 / (2 * n), Z * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
-    scale = 1 + Z**2 / n
-    return Interval(rate, max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale)))
+    n, clicked = len(clicks), int((clicks == 1).sum())
+    return Interval(clicked / n, _low(clicked, n), 1 - _low(n - clicked, n))
 
 
 @takes(clicks="labels n")
 def click_through_rate(clicks: torch.Tensor) -> Interval:
     """clicks (n) -> the rate and its 95 % interval."""
     return click_through_rate_numpy(clicks.cpu().numpy())
+
+
+def _low(clicked: int, n: int) -> float:
+    """The lower end, in counts: at 0 clicks the two terms cancel to exactly 0, which no value can be below."""
+    return (clicked + Z**2 / 2 - Z * math.sqrt(clicked * (n - clicked) / n + Z**2 / 4)) / (n + Z**2)

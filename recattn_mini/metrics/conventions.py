@@ -46,7 +46,8 @@ class Explanation:
             f"{metric:17}  {_shown(found.a):>{width}}  {_shown(found.b):>{width}}  {found.sentence}"
             for metric, found in self.differences.items()
         ]
-        known = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in (self.a, self.b)]
+        called = [library.split(" (")[0] for library in (self.a, self.b)]
+        known = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in called]
         return "\n".join([head, *lines, *(["", "Against their own rules:", *known] if known else [])])
 
 

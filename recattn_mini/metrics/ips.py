@@ -9,6 +9,8 @@ Asked   "Estimate the CTR of a new ranker from the old one's log. What if one we
 Source  Horvitz, Thompson 1952; Swaminathan, Joachims 2015 (SNIPS); Bottou et al. 2013 (clipping).
 """
 
+import numbers
+
 import numpy as np
 import torch
 
@@ -74,5 +76,5 @@ def clipped_ips(rewards: torch.Tensor, weights: torch.Tensor, clip: float) -> fl
 
 
 def _check_clip(clip: float) -> None:
-    if not clip > 0:
-        raise ValueError(f"clip must be above 0, got {clip}")
+    if not isinstance(clip, numbers.Real) or not clip > 0:
+        raise ValueError(f"clip must be above 0, got {clip!r}")

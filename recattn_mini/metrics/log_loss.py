@@ -22,13 +22,14 @@ def log_loss_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     >>> log_loss_numpy(np.array([0.5, 0.5]), np.array([1, 0])).__round__(4)  # log 2
     0.6931
     """
-    happened = np.where(labels == 1, probabilities.astype(np.float64), 1 - probabilities.astype(np.float64))
+    p = probabilities.astype(np.float64)
     with np.errstate(divide="ignore"):
-        return float(-np.log(happened).mean())
+        # log1p: 1 - p would round a p of 1e-20 away; taken from 0, as the negative of 0.0 prints a sign
+        return 0 - float(np.where(labels == 1, np.log(p), np.log1p(-p)).mean())
 
 
 @takes(probabilities="chances n", labels="labels n")
 def log_loss(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
     """probabilities (n), labels (n) -> nats an example."""
-    happened = torch.where(labels == 1, probabilities.double(), 1 - probabilities.double())
-    return -happened.log().mean().item()
+    p = probabilities.double()
+    return 0 - torch.where(labels == 1, p.log(), (-p).log1p()).mean().item()

@@ -8,6 +8,8 @@ Asked   "You trained on a tenth of the negatives. What do you serve?"
 Source  He et al. 2014 (Facebook), 6.3.
 """
 
+import numbers
+
 import numpy as np
 import torch
 
@@ -23,7 +25,7 @@ def recalibrate_numpy(probabilities: np.ndarray, rate: float) -> np.ndarray:
     """
     _check_rate(rate)
     p = probabilities.astype(np.float64)
-    return p / (p + (1 - p) / rate)
+    return rate * p / (rate * p + (1 - p))  # nothing is divided by a rate that may be tiny
 
 
 @takes(probabilities="chances n")
@@ -31,9 +33,9 @@ def recalibrate(probabilities: torch.Tensor, rate: float) -> torch.Tensor:
     """probabilities (n) of a model trained on all positives and a share `rate` of the negatives -> (n)."""
     _check_rate(rate)
     p = probabilities.double()
-    return p / (p + (1 - p) / rate)
+    return rate * p / (rate * p + (1 - p))
 
 
 def _check_rate(rate: float) -> None:
-    if not 0 < rate <= 1:
-        raise ValueError(f"rate must be a share of the negatives, above 0 and up to 1, got {rate}")
+    if not isinstance(rate, numbers.Real) or not 0 < rate <= 1:
+        raise ValueError(f"rate must be a share of the negatives, above 0 and up to 1, got {rate!r}")

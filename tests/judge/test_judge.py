@@ -1,5 +1,6 @@
 """Outcomes are told apart, whatever an answer does; nothing of ours shows, and nothing is left behind."""
 
+import fractions
 import functools
 import signal
 import sys
@@ -343,3 +344,60 @@ def with_a_shadowed_name(t):
 def test_what_only_sounds_like_it_is_allowed(innocent):
     innocent.__name__ = "softmax"
     assert judge(innocent).outcome == "holds", told(judge(innocent))
+
+
+NUMBERS = {
+    "a float": float,
+    "NumPy's float": np.float64,
+    "an array without axes": np.array,
+    "a tensor without axes": lambda x: torch.tensor(x, dtype=torch.float64),
+    "a tensor that remembers": lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True) * 1,
+    "a fraction": fractions.Fraction,
+}
+NO_NUMBERS = {
+    "an axis of one": (lambda x: np.array([x]), lambda x: torch.tensor([x], dtype=torch.float64), "shape (1,)"),
+    "a list": (lambda x: [x], lambda x: [x], "one number is expected, got a list of 1"),
+    "nothing": (lambda x: None, lambda x: None, "nothing came back"),
+    "a truth value": (lambda x: True, lambda x: True, "one number is expected, got a bool"),
+    "NumPy's truth value": (lambda x: np.bool_(True), lambda x: torch.tensor(True), "dtype bool, expected float64"),
+    "a complex number": (lambda x: np.array(1j), lambda x: torch.tensor(1j), "dtype complex"),
+    "words": (str, str, "one number is expected, got a str"),
+}
+
+
+def weighted_mean(rewards, weights):
+    return float(rewards @ weights) / float(weights.sum())
+
+
+@pytest.mark.parametrize("name", ["snips", "snips_numpy"])
+@pytest.mark.parametrize("form", NUMBERS.values(), ids=NUMBERS.keys())
+def test_where_a_float_is_asked_for_any_one_number_will_do(form, name):
+    verdict = judge(answer(lambda r, w: form(weighted_mean(r, w)), name))
+    assert verdict.outcome == "holds", told(verdict)
+
+
+@pytest.mark.parametrize("name", ["snips", "snips_numpy"])
+@pytest.mark.parametrize("form", NUMBERS.values(), ids=NUMBERS.keys())
+def test_a_wrong_number_is_named_in_whatever_form_it_comes(form, name):
+    verdict = judge(answer(lambda r, w: form(float((r * w).sum()) / len(r)), name))
+    assert verdict.diagnosis.startswith("looks like: divided by n: that is IPS"), told(verdict)
+    assert "got 0.666667, expected 0.5" in told(verdict)
+
+
+@pytest.mark.parametrize(("array", "tensor", "words"), NO_NUMBERS.values(), ids=NO_NUMBERS.keys())
+def test_what_is_not_one_number_is_none(array, tensor, words):
+    for name, form in [("snips_numpy", array), ("snips", tensor)]:
+        verdict = judge(answer(lambda r, w, form=form: form(weighted_mean(r, w)), name))
+        assert verdict.outcome == "wrong", told(verdict)
+        assert words in told(verdict)
+
+
+def test_a_number_of_half_the_digits_and_one_that_is_none():
+    verdict = judge(answer(lambda r, w: np.float32(weighted_mean(r, w)), "snips_numpy"))
+    assert "a float32 on the way" in told(verdict)
+    assert "got NaN, expected 0.5" in told(judge(answer(lambda r, w: float("nan"), "snips")))
+
+
+def test_where_an_array_is_asked_for_a_float_is_none():
+    verdict = judge(answer(lambda x: 0.5))
+    assert "one array is expected, got a float" in told(verdict)

@@ -51,7 +51,7 @@ def test_weights_that_are_all_zero_are_an_error(form):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="weights must be finite and not negative, got -1.0"):
+    with pytest.raises(ValueError, match=r"weights must be finite and not negative, got -1\.0"):
         ips.ips_numpy(np.ones(2), np.array([1.0, -1.0]))
     with pytest.raises(ValueError, match="clip must be above 0, got 0"):
         ips.clipped_ips_numpy(np.ones(2), np.ones(2), 0)

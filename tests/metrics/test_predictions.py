@@ -1,5 +1,6 @@
 """Metrics of predictions: held to scikit-learn, torchmetrics, SciPy and numbers worked by hand."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -80,8 +81,8 @@ def test_auc_of_one_class_is_an_error(f, label):
 def test_gauc_by_hand(f):
     """A has AUC 1 of 4 impressions, B 5/9 of 6, C no positive: (4 · 1 + 6 · 5/9) / 10."""
     users = np.array([5] * 4 + [2] * 6 + [9] * 2)
-    labels = np.array([1, 0, 0, 0] + [1, 0, 1, 0, 0, 1] + [0, 0])
-    scores = np.array([0.9, 0.5, 0.4, 0.1] + [0.9, 0.8, 0.6, 0.5, 0.4, 0.3] + [0.2, 0.1])
+    labels = np.array([1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0])
+    scores = np.array([0.9, 0.5, 0.4, 0.1, 0.9, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
     won = pairs_won(scores[4:10], labels[4:10])
     for order in (np.arange(12), np.random.RandomState(0).permutation(12)):
         got = f(scores[order], labels[order], users[order])
@@ -207,3 +208,97 @@ def test_the_interval_is_wilsons(clicks, n):
         click_through_rate.click_through_rate(torch.from_numpy(row)),
     ):
         assert got == pytest.approx((clicks / n, want.low, want.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 3, 6, 7, 10, 12, 100])
+def test_the_interval_holds_its_value(n):
+    """Rounding put the low end of 0 clicks of 7 at 4e-17, above the rate it belongs to."""
+    assert click_through_rate.click_through_rate_numpy(np.zeros(n, int))[:2] == (0.0, 0.0)
+    assert click_through_rate.click_through_rate_numpy(np.ones(n, int))[::2] == (1.0, 1.0)
+
+
+def test_log_loss_of_a_tiny_chance_is_that_chance():
+    """-log(1 - p) = p + p^2 / 2 + ...: 1e-20 to all digits, and 1 - 1e-20 is 1."""
+    assert log_loss.log_loss_numpy(np.array([1e-20]), np.array([0])) == pytest.approx(1e-20, rel=1e-12, abs=0)
+    assert log_loss.log_loss(torch.tensor([1e-20], dtype=torch.float64), torch.tensor([0])) == pytest.approx(
+        1e-20, rel=1e-12, abs=0
+    )
+
+
+def test_nothing_lost_prints_no_sign():
+    p, y = np.array([0.0, 1.0]), np.array([0, 1])
+    for value in (log_loss.log_loss_numpy(p, y), log_loss.log_loss(torch.from_numpy(p), torch.from_numpy(y))):
+        assert str(value) == "0.0"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("edge", "bins"), [(0.7, 10), (0.29, 100), (0.3, 10), (0.6, 5)])
+def test_an_edge_is_one_in_every_precision(dtype, edge, bins):
+    """One row on the edge and one a little below, with opposite labels, are in two bins: no gap cancels."""
+    p, y = np.array([edge, edge - 0.004], dtype), np.array([1, 0])
+    want = (1 - edge + edge - 0.004) / 2
+    got = expected_calibration_error.expected_calibration_error_numpy(p, y, bins)
+    assert got == pytest.approx(want, abs=1e-6)
+    got = expected_calibration_error.expected_calibration_error(torch.from_numpy(p), torch.from_numpy(y), bins)
+    assert got == pytest.approx(want, abs=1e-6)
+
+
+def test_calibration_error_reads_bools_and_integers():
+    """Above, two rows said 1 and one clicked; below, one said 0 and clicked: (|2 - 1| + |0 - 1|) / 3."""
+    for p in (np.array([True, False, True]), np.array([1, 0, 1])):
+        y = np.array([1, 1, 0])
+        assert expected_calibration_error.expected_calibration_error_numpy(p, y) == pytest.approx(2 / 3)
+        got = expected_calibration_error.expected_calibration_error(torch.from_numpy(p), torch.from_numpy(y))
+        assert got == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("threshold", [0.7, np.float64(0.7)])
+def test_a_threshold_is_met_in_every_precision(threshold):
+    p, y = np.array([0.7], np.float32), np.array([1])
+    assert accuracy.accuracy_numpy(p, y, threshold) == 1
+    assert accuracy.accuracy(torch.from_numpy(p), torch.from_numpy(y), threshold) == 1
+
+
+@pytest.mark.parametrize("threshold", [np.nan, -0.1, 1.1, "half"])
+def test_a_threshold_that_is_no_chance_is_an_error(threshold):
+    with pytest.raises(ValueError, match="threshold must be a number from 0 to 1, got"):
+        accuracy.accuracy_numpy(np.array([0.5]), np.array([1]), threshold)
+
+
+def test_recalibration_by_a_tiny_rate():
+    """p / (p + (1 - p) / rate) is rate at p = 1/2 for a small rate; 1 / 1e-310 is no float64."""
+    np.testing.assert_allclose(
+        recalibrate.recalibrate_numpy(np.array([0.0, 0.5, 1.0]), 1e-310), [0, 1e-310, 1], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_auc_is_scikit_learns_whichever_class_is_smaller(share, dtype, monkeypatch):
+    monkeypatch.setattr(auc, "AT_ONCE", 1000)  # several rounds, and runs of equal scores that one cuts
+    random = np.random.RandomState(1)
+    for values in (50, 10**9):
+        scores = (random.randint(-values, values, 20_000) / values).astype(dtype)
+        labels = random.rand(20_000) < share
+        want = sklearn.roc_auc_score(labels, scores)
+        assert auc.auc_numpy(scores, labels) == pytest.approx(want, abs=1e-13)
+
+
+def test_auc_leaves_its_input_alone_and_takes_little_memory():
+    scores = np.random.RandomState(0).rand(2_000_000).astype(np.float32)[::-1]
+    labels, before = np.arange(len(scores)) % 2, scores.copy()
+    tracemalloc.start()
+    auc.auc_numpy(scores, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(scores, before)
+    assert peak < 12 * len(scores)  # an argsort alone is 8 bytes a row, with its gathers 20
+
+
+@pytest.mark.parametrize("ids", [(-5, 3), (2**31 - 1, 2**31), (2**40, 2**62), (0, 1)])
+def test_gauc_takes_any_user_id(ids):
+    """One user of AUC 1 with two rows, one of AUC 1/2 with three: (2 + 1.5) / 5."""
+    users = np.array(ids)[[1, 0, 1, 0, 0]]
+    scores, labels = np.array([0.9, 0.3, 0.1, 0.3, 0.3], np.float32), np.array([1, 0, 0, 1, 0])
+    for s in (scores, scores.astype(np.float64), scores.astype(np.float16)):
+        assert gauc.gauc_numpy(s, labels, users) == pytest.approx(0.7, abs=1e-12)
