@@ -121,6 +121,12 @@ def ranks_by_argsort(scores, labels):
     return (ranks[labels == 1].sum() - p * (p + 1) / 2).double() / (p * n)
 
 
+@wrong("rows are walked from the best down, tied ones as they stand: count a tied pair half, or walk tied rows at once")
+def walked_down(scores, labels):
+    clicked = labels[scores.argsort(descending=True, stable=True)] == 1
+    return (clicked.cumsum(0) * ~clicked).sum().double() / (clicked.sum() * (~clicked).sum())
+
+
 @wrong("the sign is turned round: a positive above a negative is a win")
 def turned_round(scores, labels):
     return _pairs(-scores, labels)

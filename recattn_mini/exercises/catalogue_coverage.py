@@ -24,7 +24,7 @@ def inputs() -> dict[str, tuple]:
         "one user": (torch.tensor([[4, 2, 6, 1]]), 7),
         "lists that end": (ended, 7),
         "a long tail": (lists, 200),
-        "item 0": (torch.tensor([[0, 2], [3, 0], [4, -1]]), 5),
+        "item 0": (torch.tensor([[0, 2], [3, 4], [4, -1]]), 5),
         "everything": (torch.tensor([[1, 2], [0, 3], [2, 1]]), 4),
         "nobody": (torch.full((3, 2), -1), 5),
     }

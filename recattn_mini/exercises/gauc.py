@@ -209,6 +209,14 @@ def ranks_by_argsort(scores, labels, users):
     return _mean(scores, labels, _each(users), auc=by_luck)
 
 
+@wrong("rows are walked from the best down, tied ones as they stand: count a tied pair half, or walk tied rows at once")
+def walked_down(scores, labels, users):
+    def by_luck(s, y):
+        return _auc(-s.argsort(descending=True, stable=True).argsort(), y)
+
+    return _mean(scores, labels, _each(users), auc=by_luck)
+
+
 @wrong("the sign is turned round: a click above what was not clicked is a win")
 def turned_round(scores, labels, users):
     return _mean(-scores, labels, _each(users))

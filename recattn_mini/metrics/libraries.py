@@ -2,6 +2,8 @@ r"""The rules of nineteen libraries, and where some of them break their own.
 
 Rule    Only what differs from ours is written. A library in brackets is the same one called another way. Each is held
         to figures that the library returned; what it does *against* its own rules is no convention: `FAULTS`.
+        `last listed first` is argsort()[::-1], as NumPy 1.26 sorted short lists; NumPy 2 promises no order of ties.
+        ranx's order is stable up to 15 items: numba's quicksort makes no promise beyond.
 Asked   "Which library do your figures come from, and which version?"
 Source  Measured: ranx 0.3.21, ir-measures 0.4.3, pytrec_eval-terrier 0.5.11, torchmetrics 1.9.0, scikit-learn 1.9.1,
         RecTools 0.19.0, recommenders 1.2.1, RecBole 1.2.1, replay-rec 0.22.0, cornac 3.0.1, recpack 0.3.6, implicit

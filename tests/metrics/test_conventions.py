@@ -197,11 +197,10 @@ def test_a_refusal_is_a_difference_too():
     assert "an error" in str(found)
 
 
-LISTS = st.dictionaries(
-    st.integers(1, 3), st.lists(st.tuples(st.integers(0, 11), st.sampled_from([-1.0, 0.5, 0.6, 0.7])), max_size=6)
-)
+ITEMS, SCORES = st.sampled_from([1, 2, 3, 9, 10, 11]), st.sampled_from([-1.0, 0.5, 0.6, 0.7])
+LISTS = st.dictionaries(st.integers(1, 3), st.lists(st.tuples(ITEMS, SCORES), max_size=8), min_size=1)
 ONCE = LISTS.map(lambda lists: {u: list({i: (i, s) for i, s in ranked}.values()) for u, ranked in lists.items()})
-TRUTHS = st.dictionaries(st.integers(1, 3), st.dictionaries(st.integers(0, 11), st.integers(0, 3), max_size=5))
+TRUTHS = st.dictionaries(st.integers(1, 3), st.dictionaries(ITEMS, st.integers(0, 3), max_size=6), min_size=1)
 
 
 @settings(deadline=None)
@@ -245,8 +244,6 @@ CHANGED = {
 @given(ONCE, TRUTHS, st.integers(1, 7))
 def test_ours_is_what_our_own_metrics_say(ranking, truth, k):
     by_score = {u: [i for i, _ in sorted(ranked, key=lambda pair: -pair[1])] for u, ranked in ranking.items()}
-    if not {**truth, **ranking}:
-        return
     gains, judged = gains_of_lists_numpy(by_score, truth)
     compared = [(metric, Convention(), function) for metric, function in OURS.items()]
     compared += [(metric, Convention(**{rule: to}), function) for metric, (rule, to, function) in CHANGED.items()]
@@ -276,7 +273,7 @@ def test_trec_eval_is_what_trec_eval_says(ranking, truth, k):
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.3])), min_size=2, max_size=8),
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5])), min_size=2, max_size=6),
     st.integers(1, 8),
 )
 def test_sklearn_is_what_scikit_learn_says(places, k):
@@ -290,6 +287,7 @@ def test_sklearn_is_what_scikit_learn_says(places, k):
     if any(labels):
         single = sklearn.average_precision_score(labels, scores)
         assert ours["sklearn"]("average_precision") == pytest.approx(single)
+    if len(set(scores)) == len(scores):  # the order of ties is that of NumPy's argsort, which version 2 leaves open
         ignored = sklearn.ndcg_score([labels], [scores], k=k, ignore_ties=True)
         assert ours["sklearn (ignore_ties)"]("ndcg") == pytest.approx(ignored)
 
