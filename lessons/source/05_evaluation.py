@@ -96,10 +96,12 @@ import recattn_mini.metrics.ndcg
 import recattn_mini.metrics.normalised_entropy
 import recattn_mini.metrics.novelty
 import recattn_mini.metrics.paired_bootstrap
+import recattn_mini.metrics.protocol
 import recattn_mini.metrics.rank_of_target
 import recattn_mini.metrics.recalibrate
 import recattn_mini.metrics.recall
 import recattn_mini.metrics.reciprocal_rank
+import recattn_mini.metrics.relevant
 import recattn_mini.metrics.top_k
 from recattn_mini.check import check, hint, solution
 from recattn_mini.data import movielens
@@ -326,8 +328,8 @@ def popularity(log, split):
 films = movielens.load()
 split = movielens.leave_one_out(films)
 scores, seen, held_out = popularity(films, split)
-protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
-truth = library.evaluate.Relevant.of(held_out, scores.shape[1])
+protocol = library.protocol.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
+truth = library.relevant.Relevant.of(held_out, scores.shape[1])
 result = library.evaluate.evaluate(scores, truth, 10, protocol, seen=seen)
 print(result)
 
@@ -375,8 +377,8 @@ print(f"binomial standard error with {n} users: {error:.4f}, 95 % interval ± {1
 # %% tags=["raises-exception"]
 films = movielens.load()
 scores, seen, held_out = popularity(films, movielens.leave_one_out(films))
-truth = library.evaluate.Relevant.of(held_out, scores.shape[1])
-protocol = library.evaluate.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
+truth = library.relevant.Relevant.of(held_out, scores.shape[1])
+protocol = library.protocol.Protocol(split="leave one out, by time, file order", candidates="full", seen="filtered")
 noisy = scores * (1 + 0.1 * np.random.RandomState(0).randn(*scores.shape))
 one, other = (library.evaluate.evaluate(x, truth, 10, protocol, seen=seen).per_user["ndcg"] for x in (scores, noisy))
 difference = library.paired_bootstrap.paired_bootstrap_numpy(one, other, resamples=2000, seed=0)

@@ -8,7 +8,7 @@ from recattn_mini.metrics.catalogue_coverage import catalogue_coverage, catalogu
 LEVEL, MINUTES = "easy", 5
 HINTS = (
     "An item is covered once, however many users get it. What of the catalogue is a share taken?",
-    "-1 fills a list that has ended: it is no item. And the catalogue has n items, whether they are recommended or not.",
+    "-1 fills a list that has ended: it is no item. And the catalogue has n items, whether anybody gets them or not.",
     "len(unique(items[items >= 0])) / n.",
 )
 FORBIDDEN = ()
@@ -126,6 +126,11 @@ def over_places(items, n):
 @wrong("every recommendation is counted: an item counts once, however many users get it")
 def every_recommendation(items, n):
     return int((items >= 0).sum()) / n
+
+
+@wrong("every place is counted, -1 as well: a set of tensors keeps equal ones apart. Use unique, or tolist() first")
+def set_of_tensors(items, n):
+    return len(set(items.flatten())) / n
 
 
 @wrong("each user's own share, averaged: the lists have to be put together first")

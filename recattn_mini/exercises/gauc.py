@@ -1,5 +1,7 @@
 """Spec of gauc: AUC within each user, averaged by impressions; who has one class only is left out."""
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -177,13 +179,13 @@ def centred_and_pooled(scores, labels, users):
 @wrong("each run of equal ids is taken for a user: rows of one user may stand apart. Sort by user, or mask")
 def runs_are_users(scores, labels, users):
     ends = [0, *(np.flatnonzero(np.diff(users.numpy())) + 1).tolist(), len(users)]
-    return _mean(scores, labels, [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)])
+    return _mean(scores, labels, [slice(a, b) for a, b in itertools.pairwise(ends)])
 
 
 @wrong("unique's counts are cut off the rows one after the other: that takes rows sorted by user, so sort them first")
 def counts_of_unsorted(scores, labels, users):
     ends = [0, *users.unique(return_counts=True)[1].cumsum(0).tolist()]
-    return _mean(scores, labels, [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)])
+    return _mean(scores, labels, [slice(a, b) for a, b in itertools.pairwise(ends)])
 
 
 @wrong("ids are taken to be 0, 1, … up to the number of users: loop over unique(users)")

@@ -174,6 +174,16 @@ def zero_for_nothing(items, popularity):
     return _listed(_bits(popularity), items, empty=1.0)
 
 
+@wrong("the mean runs over users, one figure a place: take it over the items of a list, the last axis")
+def over_users(items, popularity):
+    return _bits(popularity)[items].mean(0)
+
+
+@wrong("the list's axis is kept, with size 1: one figure a user is asked for, (u)")
+def axis_kept(items, popularity):
+    return _listed(_bits(popularity), items)[:, None]
+
+
 @wrong("one figure for all: a figure for each user is asked for, the mean over users comes later")
 def pooled(items, popularity):
     return _bits(popularity)[items[items >= 0]].mean()

@@ -11,6 +11,7 @@ Source  Ge, Delgado-Battenfeld, Jannach 2010. RecTools gives a count by default,
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 
@@ -30,9 +31,3 @@ def catalogue_coverage(items: torch.Tensor, n: int) -> float:
     """items (u k) of a catalogue of n -> the share that is in some list."""
     check_items(int(items.min()), int(items.max()), n)
     return len(items[items >= 0].unique()) / n
-
-
-def check_items(smallest: int, largest: int, n: int) -> None:
-    """Items are columns of the catalogue, or -1."""
-    if smallest < -1 or largest >= n:
-        raise ValueError(f"items must be from 0 to n - 1 = {n - 1}, or -1 for none, got {smallest} to {largest}")

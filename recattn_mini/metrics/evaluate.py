@@ -8,7 +8,7 @@ Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
 Source  Split, candidates, seen filter, ties, cutoff and users decide as much as the model: Cañamares, Castells 2020.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,8 +20,10 @@ from recattn_mini.metrics.hit_rate import hit_rate_numpy
 from recattn_mini.metrics.mean_over_users import Mean, mean_over_users_numpy
 from recattn_mini.metrics.ndcg import ndcg_numpy
 from recattn_mini.metrics.precision import precision_numpy
+from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
+from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.metrics.top_k import top_k_numpy
 
 Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -34,70 +36,6 @@ METRICS: tuple[Metric, ...] = (
     hit_rate_numpy,
     reciprocal_rank_numpy,
 )
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a figure has to be told with; every part is a short text."""
-
-    split: str  # "leave one out, by time, ties in file order"
-    candidates: str  # "full", or "sampled: 100 uniform"
-    seen: str  # "filtered" or "not filtered"
-
-    def __post_init__(self) -> None:
-        for part in fields(self):
-            text = getattr(self, part.name)
-            if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"protocol must say its {part.name}, got {text!r}")
-        if self.seen not in ("filtered", "not filtered"):
-            raise ValueError(f"protocol must say that seen items are 'filtered' or 'not filtered', got {self.seen!r}")
-
-
-@dataclass(frozen=True, eq=False)
-class Relevant:
-    """Which items each user should have found, and how good each is: one row of both arrays a user, side by side."""
-
-    starts: np.ndarray  # (u + 1): user u's are starts[u] to starts[u + 1]
-    keys: np.ndarray  # user · n + item, ascending
-    gains: np.ndarray
-    n: int
-
-    @classmethod
-    def of(cls, users: Sequence[Collection[int] | Mapping[int, float]], n: int) -> "Relevant":
-        """Each user's relevant items, or item -> gain; n items in the catalogue.
-
-        >>> Relevant.of([[3], [], {1: 2.0, 0: 1.0}], 5).gains_of(np.array([2]), np.array([[4, 1, -1]]))
-        array([[0., 2., 0.]])
-        """
-        items = [np.asarray(list(of_user), dtype=np.int64) for of_user in users]
-        for user, of_user in enumerate(items):
-            if len(np.unique(of_user)) < len(of_user) or (len(of_user) and not 0 <= of_user.min() <= of_user.max() < n):
-                raise ValueError(f"users[{user}] must be items from 0 to {n - 1}, each once, got {of_user.tolist()}")
-        gains = [
-            [x[i] for i in x] if isinstance(x, Mapping) else [1.0] * len(of_user)
-            for x, of_user in zip(users, items, strict=True)
-        ]
-        keys = np.concatenate([user * n + of_user for user, of_user in enumerate(items)])
-        flat, order = np.concatenate(gains).astype(np.float64), np.argsort(keys)
-        if not ((flat >= 0) & (flat < np.inf)).all():
-            raise ValueError(
-                f"users must have gains that are finite and not negative, got {flat.min()} to {flat.max()}"
-            )
-        return cls(np.r_[0, np.cumsum([len(x) for x in items])], keys[order], flat[order], n)
-
-    def gains_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """What the lists items (b k) of users (b) are worth, (b k); -1 is worth nothing."""
-        keys = users[:, None] * self.n + items
-        place = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-        found = (self.keys[place] == keys) & (items >= 0) if len(self.keys) else np.zeros(items.shape, bool)
-        return np.where(found, self.gains[place] if len(self.keys) else 0.0, 0.0)
-
-    def judged(self, users: np.ndarray) -> np.ndarray:
-        """All gains of users (b), padded with 0, (b m)."""
-        length = self.starts[users + 1] - self.starts[users]
-        place = np.arange(max(1, int(length.max())))
-        index = np.minimum(self.starts[users][:, None] + place, max(len(self.gains) - 1, 0))
-        return np.where(place < length[:, None], self.gains[index] if len(self.gains) else 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

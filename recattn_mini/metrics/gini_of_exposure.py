@@ -11,7 +11,7 @@ Source  Gini 1912; Fleder, Hosanagar 2009. elliot reports 1 - G n / (n - 1).
 import numpy as np
 import torch
 
-from recattn_mini.metrics.catalogue_coverage import check_items
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 

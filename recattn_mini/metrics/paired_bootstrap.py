@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recattn_mini.metrics._checks import paired_differences
 from recattn_mini.shapes import takes
 
 
@@ -33,25 +34,10 @@ def paired_bootstrap_numpy(a: np.ndarray, b: np.ndarray, resamples: int = 10_000
     >>> [round(x, 3) for x in paired_bootstrap_numpy(a, b)[:3]]  # of δ = 0.1, 0.2, 0.1, 0
     [0.1, 0.025, 0.175]
     """
-    delta, random = paired(a, b), np.random.RandomState(seed)
+    delta, random = paired_differences(a, b), np.random.RandomState(seed)
     means = np.array([delta[random.randint(0, len(delta), len(delta))].mean() for _ in range(resamples)])
     value = float(delta.mean())
     # if there were no difference: the same spread, around 0. The tolerance keeps a tie a tie after rounding
     at_least = np.sum(np.abs(means - value) >= abs(value) * (1 - 1e-12))
     low, high = np.quantile(means, [0.025, 0.975])
     return Difference(value, float(low), float(high), float((at_least + 1) / (resamples + 1)))
-
-
-def paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The differences a - b of the users for whom there is something to measure: the same ones in both.
-
-    >>> paired(np.array([1.0, np.nan]), np.array([0.5, np.nan]))
-    array([0.5])
-    """
-    if (np.isnan(a) != np.isnan(b)).any():
-        user = int(np.flatnonzero(np.isnan(a) != np.isnan(b))[0])
-        raise ValueError(f"a and b must be NaN for the same users, got {a[user]} and {b[user]} for user {user}")
-    delta = (a - b)[~np.isnan(a)].astype(np.float64)
-    if not len(delta):
-        raise ValueError("a and b must hold a number, got only NaN")
-    return delta

@@ -12,7 +12,7 @@ Source  Fisher 1935; Smucker, Allan, Carterette 2007.
 
 import numpy as np
 
-from recattn_mini.metrics.paired_bootstrap import paired
+from recattn_mini.metrics._checks import paired_differences
 from recattn_mini.shapes import takes
 
 EXACT_UP_TO = 16  # users that differ
@@ -25,7 +25,7 @@ def permutation_test_numpy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float
     >>> permutation_test_numpy(np.array([0.9, 0.8, 0.7]), np.array([0.8, 0.6, 0.6]))  # +++ and --- of 8
     0.25
     """
-    delta = paired(a, b)
+    delta = paired_differences(a, b)
     delta = delta[delta != 0]  # its sign changes nothing
     observed, bits = abs(delta.sum()), np.arange(len(delta))
     enough = observed * (1 - 1e-9) - 1e-12 * np.abs(delta).sum()

@@ -12,7 +12,7 @@ Source  recmetrics and rexmex compute it in this form; Zhou et al. 2010 as the i
 import numpy as np
 import torch
 
-from recattn_mini.metrics.catalogue_coverage import check_items
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from recattn_mini.metrics.paired_bootstrap import paired
+from recattn_mini.metrics._checks import paired_differences
 from recattn_mini.shapes import takes
 
 
@@ -24,7 +24,7 @@ def sign_test_numpy(a: np.ndarray, b: np.ndarray) -> float:
     >>> sign_test_numpy(np.array([0.9, 0.8, 0.7, 0.5]), np.array([0.8, 0.6, 0.6, 0.5]))  # 3 of 3: 2 / 8
     0.25
     """
-    delta = paired(a, b)
+    delta = paired_differences(a, b)
     wins, losses = int((delta > 0).sum()), int((delta < 0).sum())
     ways = sum(math.comb(wins + losses, x) for x in range(min(wins, losses) + 1))
     return min(1.0, 2 * ways / 2 ** (wins + losses))
