@@ -104,6 +104,7 @@ import recattn_mini.attention.sigmoid_attention
 import recattn_mini.attention.softmax
 from recattn_mini.check import check, hint, solution
 from recattn_mini.data import movielens, planted
+from recattn_mini.metrics.auc import auc_numpy
 
 library = recattn_mini.attention  # ours; what you write has the same names without the word library
 sdpa = library.scaled_dot_product_attention
@@ -550,15 +551,7 @@ for length in (0.5, 1, 3):
 # first, a user clicks if *any* of ten events matches the candidate; in the second, if *at least five* do. Then random events
 # are inserted. AUC of the score `output · candidate`:
 
-
 # %%
-def auc(score, label):
-    """The share of pairs, one clicked and one not, in the right order."""
-    rank = score.argsort().argsort() + 1
-    positive = label.sum()
-    return (rank[label].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive))
-
-
 POOLINGS = {
     "mean": lambda q, k: k.mean(1, keepdims=True),
     "softmax": lambda q, k: sdpa.scaled_dot_product_attention_numpy(q, k, k),
@@ -578,7 +571,7 @@ for at_least, panel in zip((1, 5), panels, strict=True):
         found = np.empty((len(INSERTED), 5))
         for i, seed in np.ndindex(found.shape):
             q, k, clicked = planted.clicks_on_matches(seed, at_least, INSERTED[i])
-            found[i, seed] = auc((pool(q, k) * q).sum((1, 2)), clicked)
+            found[i, seed] = auc_numpy((pool(q, k) * q).sum((1, 2)), clicked)
         print(
             f"   {name:17}", *(f"{mean:.2f} ± {sd:.2f}  " for mean, sd in zip(found.mean(1), found.std(1), strict=True))
         )
@@ -627,7 +620,7 @@ for share in (0.5, 0.01):
         score, label = np.concatenate(score), np.concatenate(label)
         p = fit(score, label)
         print(
-            f"{label.mean():4.0%} positive, {name:7}: AUC {auc(score, label):.2f}, mean prediction {p.mean():.2f}, "
+            f"{label.mean():4.0%} positive, {name:7}: AUC {auc_numpy(score, label):.2f}, mean prediction {p.mean():.2f}, "
             f"recall at 0.5: {(p[label] > 0.5).mean():.2f}, at the base rate: {(p[label] > label.mean()).mean():.2f}"
         )
 

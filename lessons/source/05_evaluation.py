@@ -44,7 +44,7 @@
 #
 # I first say what decision the number serves. For *retrieval*: recall@k. For *ranking* a list: NDCG@k, or MRR where there is one right
 # item. For a *click model*: AUC and, since a user only compares items shown to them, GAUC; log-loss and calibration if the
-# probability goes into an auction. Accuracy says nothing at a 1 % click rate.
+# probability goes into an auction. Accuracy says nothing where one impression in a hundred is clicked.
 #
 # Every figure comes with its **protocol**: split, candidates (full catalogue, not sampled negatives), seen items filtered or not,
 # ties, cutoff, and how users without relevant items count. Without it two libraries give two numbers for one list.
@@ -419,7 +419,7 @@ for name, ranks in models.items():
 #
 # ## 8 · Click models: accuracy, AUC, GAUC, calibration
 #
-# Accuracy at a click rate of 1 %. The model below is *calibrated*: it is the true probability, so no model can do better.
+# Accuracy where about one impression in a hundred is clicked. The model below is *calibrated*: it is the true probability, so no model can do better.
 
 # %%
 draw = np.random.RandomState(0)

@@ -1,5 +1,7 @@
 """Lists and truth that the specs of ranking metrics share."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -28,7 +30,7 @@ def cases() -> dict[str, tuple]:
         "lists": (gains, judged, 3),
         "the whole list": (gains, judged, 11),
         "a list that ends before k": (*many, 17),
-        "grades": (*graded, 11),
+        "grades": (graded[0] / 2, graded[1] / 2, 11),  # 0.5 is above 0 too
         "nothing relevant": (nothing, of_nobody, 5),
         "no hit": (missed, all_missed, 8),
         "views": (view.mT.contiguous().mT, of_view.mT.contiguous().mT, 4),
@@ -38,7 +40,7 @@ def cases() -> dict[str, tuple]:
     }
 
 
-def per_user(of_one, gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
+def per_user(of_one: Callable, gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
     """`of_one(gains, judged, k)` on plain lists of numbers, user by user; NaN where nothing is relevant."""
     values = [
         of_one(g, j, k) if any(x > 0 for x in j) else np.nan

@@ -7,6 +7,7 @@ from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.average_precision import average_precision, average_precision_numpy
 
 LEVEL, MINUTES = "medium", 10
+DIFFERENTIABLE = False
 HINTS = (
     "At each hit, look back: how many of the places so far are hits? Average that, over what?",
     "precision@r = hits so far / r. It counts at hits only; the sum is divided by R, all relevant items in judged.",
@@ -158,6 +159,52 @@ def one_where_nothing(gains, judged, k):
 @wrong("beyond the end of the list R is cut to the list's length: it stays R")
 def cut_to_the_list(gains, judged, k):
     return _sum(gains, k) / (_relevant(judged).clamp_max(gains.shape[1]) if k >= gains.shape[1] else _relevant(judged))
+
+
+@wrong("one number for all users: a figure for each is asked, the mean is taken later")
+def one_number(gains, judged, k):
+    return average_precision(gains, judged, k).nanmean()
+
+
+@wrong("axes of size 1 are squeezed away: one user has a figure as well")
+def squeezed(gains, judged, k):
+    return average_precision(gains, judged, k).squeeze()
+
+
+@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
+def from_one_up(gains, judged, k):
+    return average_precision((gains >= 1).double(), (judged >= 1).double(), k)
+
+
+@wrong("k ranks whatever the length of the list: it may end before k. Take as many as there are places")
+def as_many_ranks_as_k(gains, judged, k):
+    hits = gains[:, :k] > 0
+    ranks = torch.arange(1, k + 1, dtype=torch.float64)
+    return (hits * hits.cumsum(1) / ranks).sum(1) / _relevant(judged)
+
+
+@wrong("each precision is weighed by the grade: a hit counts once, whatever its grade")
+def weighed_by_grade(gains, judged, k):
+    hits = gains[:, :k] > 0
+    return (gains[:, :k] * hits.cumsum(1) / _ranks(hits)).sum(1) / _relevant(judged)
+
+
+@wrong("interpolated: the best precision from this place on. Take the precision at the hit itself")
+def interpolated(gains, judged, k):
+    hits = gains[:, :k] > 0
+    best = (hits.cumsum(1) / _ranks(hits)).flip(1).cummax(1).values.flip(1)
+    return (hits * best).sum(1) / _relevant(judged)
+
+
+@wrong("that is precision at k: average the precisions at the hits")
+def precision_instead(gains, judged, k):
+    return (gains[:, :k] > 0).sum(1).double() / k + 0 * _relevant(judged)
+
+
+@wrong("only the first hit counts: that is the reciprocal rank")
+def first_hit_only(gains, judged, k):
+    hits = gains[:, :k] > 0
+    return (hits / _ranks(hits)).amax(1) + 0 * _relevant(judged)
 
 
 @right

@@ -7,6 +7,7 @@ from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.hit_rate import hit_rate, hit_rate_numpy
 
 LEVEL, MINUTES = "easy", 3
+DIFFERENTIABLE = False
 HINTS = (
     "One question a user: is there any relevant item in the first k places? Yes is 1, no is 0.",
     "`any` over (gains[:, :k] > 0). A user for whom nothing is relevant is neither a hit nor a miss.",
@@ -121,6 +122,31 @@ def mean_already(gains, judged, k):
 @wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
 def zero_where_nothing(gains, judged, k):
     return _any(gains, judged, k).nan_to_num(0)
+
+
+@wrong("one number for all users: a figure for each is asked, the mean is taken later")
+def one_number(gains, judged, k):
+    return hit_rate(gains, judged, k).nanmean()
+
+
+@wrong("axes of size 1 are squeezed away: one user has a figure as well")
+def squeezed(gains, judged, k):
+    return hit_rate(gains, judged, k).squeeze()
+
+
+@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
+def from_one_up(gains, judged, k):
+    return hit_rate((gains >= 1).double(), (judged >= 1).double(), k)
+
+
+@wrong("place k is looked up in the running count: a list may end before k")
+def running_count(gains, judged, k):
+    return torch.where((judged > 0).any(1), ((gains > 0).cumsum(1)[:, k - 1] > 0).double(), torch.nan)
+
+
+@wrong("no hit gets NaN: NaN is for users with nothing to find, a miss is 0")
+def nan_where_no_hit(gains, judged, k):
+    return torch.where((gains > 0).any(1), _any(gains, judged, k), torch.nan)
 
 
 @right

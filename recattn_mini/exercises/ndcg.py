@@ -9,6 +9,7 @@ from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.ndcg import ndcg, ndcg_numpy
 
 LEVEL, MINUTES = "medium", 10
+DIFFERENTIABLE = False
 HINTS = (
     "Two sums of the same kind: one over the list as it is, one over the best list that was possible.",
     "Each place r, from 1, is divided by log₂(r + 1). The best list has the k largest of judged, largest first.",
@@ -164,6 +165,47 @@ def zero_where_nothing(gains, judged, k):
 @wrong("a user with nothing relevant gets 1, as a perfect list. NaN says that there was nothing to find")
 def one_where_nothing(gains, judged, k):
     return _ratio(_dcg(gains, k), _dcg(_sorted(judged), k)).nan_to_num(1)
+
+
+@wrong("one number for all users: a figure for each is asked, the mean is taken later")
+def one_number(gains, judged, k):
+    return ndcg(gains, judged, k).nanmean()
+
+
+@wrong("axes of size 1 are squeezed away: one user has a figure as well")
+def squeezed(gains, judged, k):
+    return ndcg(gains, judged, k).squeeze()
+
+
+@wrong("gains are cut to whole numbers: 0.5 becomes 0. Make them float64")
+def cut_to_whole_numbers(gains, judged, k):
+    return ndcg(gains.long(), judged.long(), k)
+
+
+@wrong("k discounts whatever the length of the list: it may end before k. Take as many as there are places")
+def as_many_discounts_as_k(gains, judged, k):
+    discounts = 1 / torch.arange(2, k + 2, dtype=torch.float64).log2()
+    return _ratio(gains[:, :k].double() @ discounts, _sorted(judged)[:, :k] @ discounts)
+
+
+@wrong("a small constant in the divisor: every figure is a little too low, and NaN has become 0")
+def epsilon(gains, judged, k):
+    return _dcg(gains, k) / (_dcg(_sorted(judged), k) + 1e-6)
+
+
+@wrong("1 - NDCG (as torchrec reports by default): a perfect list has 1")
+def one_minus(gains, judged, k):
+    return 1 - ndcg(gains, judged, k)
+
+
+@wrong("the first two places are both undiscounted, as in the paper of 2002: here the second is divided by log₂ 3")
+def second_undiscounted(gains, judged, k):
+    return _ratio(*(_dcg(x, k, lambda r: torch.log2(r).clamp_min(1)) for x in (gains, _sorted(judged))))
+
+
+@wrong("the ideal list holds what the first k places found only: what was missed is forgiven. Sort judged")
+def ideal_of_the_hits(gains, judged, k):
+    return _ratio(_dcg(gains, k), _dcg(_sorted(gains[:, :k]), k)).nan_to_num(0) + 0 * ndcg(gains, judged, k)
 
 
 @right

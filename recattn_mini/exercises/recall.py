@@ -7,6 +7,7 @@ from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.recall import recall, recall_numpy
 
 LEVEL, MINUTES = "easy", 3
+DIFFERENTIABLE = False
 HINTS = (
     "Two counts a user: what was found in the first k places, and what there was to find.",
     "An item is relevant if its gain is above 0; a grade of 3 is one item. R counts judged, not the list.",
@@ -127,6 +128,31 @@ def one_where_nothing(gains, judged, k):
 @wrong("a list shorter than k is scaled up as if the missing places were as good as the others")
 def scaled_up(gains, judged, k):
     return _hits(gains, k) / _relevant(judged) * max(1, k / gains.shape[1])
+
+
+@wrong("one number for all users: a figure for each is asked, the mean is taken later")
+def one_number(gains, judged, k):
+    return recall(gains, judged, k).nanmean()
+
+
+@wrong("axes of size 1 are squeezed away: one user has a figure as well")
+def squeezed(gains, judged, k):
+    return recall(gains, judged, k).squeeze()
+
+
+@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
+def from_one_up(gains, judged, k):
+    return recall((gains >= 1).double(), (judged >= 1).double(), k)
+
+
+@wrong("divided by the width of judged: its zeros are padding or items that are not relevant. Count those above 0")
+def by_width(gains, judged, k):
+    return _hits(gains, k) / judged.shape[1] + 0 * _relevant(judged)
+
+
+@wrong("place k is looked up in the running count: a list may end before k")
+def running_count(gains, judged, k):
+    return (gains > 0).cumsum(1)[:, k - 1] / _relevant(judged)
 
 
 @right

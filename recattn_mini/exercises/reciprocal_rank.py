@@ -7,6 +7,7 @@ from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank, reciprocal_rank_numpy
 
 LEVEL, MINUTES = "easy", 5
+DIFFERENTIABLE = False
 HINTS = (
     "At which place does the first relevant item stand, counted from 1? And if there is none within k?",
     "argmax of the hits gives the first True, counted from 0; of a row without any it gives 0 as well.",
@@ -148,6 +149,38 @@ def the_rank(gains, judged, k):
 @wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
 def zero_where_nothing(gains, judged, k):
     return _first(gains, k)
+
+
+@wrong("one number for all users: a figure for each is asked, the mean is taken later")
+def one_number(gains, judged, k):
+    return reciprocal_rank(gains, judged, k).nanmean()
+
+
+@wrong("axes of size 1 are squeezed away: one user has a figure as well")
+def squeezed(gains, judged, k):
+    return reciprocal_rank(gains, judged, k).squeeze()
+
+
+@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
+def from_one_up(gains, judged, k):
+    return reciprocal_rank((gains >= 1).double(), (judged >= 1).double(), k)
+
+
+@wrong("k ranks whatever the length of the list: it may end before k. Take as many as there are places")
+def as_many_ranks_as_k(gains, judged, k):
+    return _defined(judged, ((gains[:, :k] > 0) / _ranks(k)).amax(1))
+
+
+@wrong("averaged over all hits: only the first counts")
+def averaged(gains, judged, k):
+    hits = gains[:, :k] > 0
+    return _defined(judged, (hits / _ranks(hits.shape[1])).sum(1) / hits.sum(1).clamp_min(1))
+
+
+@wrong("the largest gain by its rank: any gain above 0 is one hit")
+def gain_by_rank(gains, judged, k):
+    top = gains[:, :k].double()
+    return _defined(judged, (top / _ranks(top.shape[1])).amax(1))
 
 
 @right

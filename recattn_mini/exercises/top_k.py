@@ -7,6 +7,7 @@ from recattn_mini.exercises._spec import float64, random_tensors, right, same, t
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 LEVEL, MINUTES = "easy", 5
+DIFFERENTIABLE = False
 HINTS = (
     "Sort downwards and keep k columns. Which of two equal scores comes first, and what guarantees it?",
     "np.argsort(-scores, kind='stable'), torch.sort(descending=True, stable=True): equal ones stay in item order.",
@@ -28,6 +29,7 @@ def inputs() -> dict[str, tuple]:
         "ties": (coarse, 7),
         "a constant model": (torch.full((2, 50), 0.5, dtype=torch.float64), 4),
         "a tie at the edge": (float64([[1, 3, 2, 2, 2, 0]]), 2),
+        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12]]), 3),
         "seen items": (seen, 6),
         "more than there are": (random_tensors((3, 4), seed=5)[0].abs(), 9),
         "negative": (-5 - scores.abs(), 3),
@@ -63,8 +65,8 @@ def check_values(f):
 
 
 def check_ties(f):
-    "of equal scores the lower column comes first, also where k cuts through them"
-    _agrees(f, "ties", "a constant model", "a tie at the edge")
+    "of equal scores the lower column comes first, also where k cuts through them; scores 1e-12 apart are not equal"
+    _agrees(f, "ties", "a constant model", "a tie at the edge", "nearly tied")
 
 
 def check_seen(f):
@@ -162,6 +164,37 @@ def ranks(scores, k):
 @wrong("sorted along the users: each row is a user, its columns are sorted")
 def along_users(scores, k):
     return _pad(torch.sort(scores, dim=0, descending=True, stable=True).indices[:, :k], k)
+
+
+@wrong("torch.topk breaks ties by luck: of equal scores the lower column comes first. Sort stably")
+def by_topk(scores, k):
+    return _masked(scores, torch.topk(scores, min(k, scores.shape[1])).indices, k)
+
+
+@wrong("argpartition breaks ties by luck: of equal scores any may be among the k. Sort stably")
+def by_argpartition(scores, k):
+    some = torch.from_numpy(np.argpartition(-scores.numpy(), min(k, scores.shape[1]) - 1, axis=1)[:, :k])
+    return _masked(scores, some.gather(1, _stable(scores.gather(1, some))), k)
+
+
+@wrong("scores in float32: what differs by less than its 7 digits becomes a tie. Sort them as they come")
+def in_float32(scores, k):
+    return _masked(scores, _stable(scores.float()), k)
+
+
+@wrong("axes of size 1 are squeezed away: one user has a list as well")
+def squeezed(scores, k):
+    return top_k(scores, k).squeeze()
+
+
+@wrong("the plain stable sort: it still ranks -inf, and a short list is not filled. Put -1 in both")
+def no_repairs(scores, k):
+    return _stable(scores)[:, :k]
+
+
+@wrong("argsort()[::-1] alone: ties are turned round, -inf is ranked, a short list is not filled")
+def turned_round_alone(scores, k):
+    return torch.sort(scores, dim=1, stable=True).indices.flip(1)[:, :k]
 
 
 @right

@@ -135,4 +135,4 @@ def _metric(name: str, places: list[_Place], judged: np.ndarray, k: int, rule: C
 
 
 def _dcg(worth: np.ndarray) -> float:
-    return worth @ (1 / np.log2(np.arange(2, len(worth) + 2)))
+    return float(worth @ (1 / np.log2(np.arange(2, len(worth) + 2))))

@@ -1,4 +1,4 @@
-r"""The rules of nineteen libraries, and where some of them break their own.
+r"""The rules of eighteen libraries, and where some of them break their own.
 
 Rule    Only what differs from ours is written. A library in brackets is the same one called another way. Each is held
         to figures that the library returned; what it does *against* its own rules is no convention: `FAULTS`.
@@ -87,7 +87,7 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "recpack": recpack,
     "recpack (calibrated)": replace(recpack, recall_over="min(R, k)", offers=(RECALL,)),
-    "implicit": Convention(**BINARY, **CAPPED, **EACH, offers=(NDCG, AP)),
+    "implicit": Convention(**BINARY, **CAPPED, offers=(NDCG, AP)),
     "rs_metrics": Convention(**BINARY, **EACH, **ZERO, precision_over="the length of the list"),
     "rexmex": Convention(
         **{**ROWS, "duplicates": "is a miss the second time"},

@@ -5,9 +5,8 @@ r"""The k best items of each user, best first, ties by item order.
 Axes    scores (u n) -> items (u k), int64; -1 where the list has ended.
 Rule    Ties go to the lower column, on every machine. -inf is no candidate (a seen item). NaN is an error.
 Asked   "Your two runs disagree in the third digit, with the same weights. Where do you look?"  At the ties.
-        "Ten thousand users, ten thousand items: how do you get a top ten without sorting?"  Deal the items into blocks.
-        The k-th largest block maximum is at most the k-th largest score: k blocks have an item that good. One pass for
-        the maxima, one to compare with that floor, and there are few items left to sort.
+        "Ten items of ten thousand, without sorting?"  Deal the items into blocks: k blocks hold something as good as
+        the k-th best block maximum, so the k-th best score is no lower. Sort only what reaches that floor.
 Source  `np.argsort(kind="stable")` says what is meant; argpartition, torch.topk, argsort()[::-1] break ties by luck.
 """
 
@@ -16,9 +15,9 @@ import torch
 
 from recattn_mini.shapes import takes
 
-AT_ONCE = 2**19  # scores: they stay in the cache from one pass to the next, and what a pass allocates stays small
-BLOCKS = 512
-FEW = 16  # times k: so many items a user are sorted as they are
+AT_ONCE = 2**18  # scores: what stays in the cache from one pass to the next
+BLOCKS = 256  # and no fewer than 4k, or the floor is low
+FEW = 4  # times k: so many items of a user are cheaper to sort than to sift again
 
 
 @takes(scores="u n", k="count")
@@ -29,73 +28,95 @@ def top_k_numpy(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     users, n = scores.shape
-    items, within = np.full((users, k), -1), min(k, n)
+    best, within = np.full((users, k), -1, np.int64), min(k, n)
+    narrow = n < 2 * BLOCKS and scores.itemsize <= 4
     for start in range(0, users, rows := max(1, AT_ONCE // n)):
         part = np.ascontiguousarray(scores[start : start + rows])
-        floor = _floor(part, within)
-        if np.isnan(floor).any():
-            u, i = np.argwhere(np.isnan(part))[0]
-            raise ValueError(f"scores must be without NaN, got nan at {(start + int(u), int(i))}")
-        found = _sift(part, floor, within)
-        best = np.take_along_axis(part, found, axis=1)
-        items[start : start + rows, :within] = np.where(best == -np.inf, -1, found)
-    return items
+        floor = part.max(keepdims=True) if narrow else _floor(part, within)
+        if np.isnan(floor).any():  # a maximum passes NaN on: there is no pass to look for it
+            row, item = np.argwhere(np.isnan(part))[0].tolist()
+            raise ValueError(f"scores must be without NaN, got nan at {(start + row, item)}")
+        best[start : start + rows, :within] = _packed(part, within) if narrow else _ranked(part, floor, within)
+    return best
+
+
+def _packed(scores: np.ndarray, k: int) -> np.ndarray:
+    """Of few items: score and item in one integer, lowest first, so that there are no ties."""
+    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 + 0 is 0.0: they tie, and their bits differ
+    keys = (bits ^ (~(bits >> 31) & 0x7FFFFFFF)).view(np.uint32).astype(np.uint64)
+    masked = np.uint64(0xFF800000)  # -inf
+    keys <<= np.uint64(32)
+    keys |= np.arange(scores.shape[1], dtype=np.uint64)
+    keys.partition(k - 1, axis=1)
+    best = np.sort(keys[:, :k], axis=1)
+    return np.where(best >> np.uint64(32) >= masked, -1, (best & np.uint64(0xFFFFFFFF)).astype(np.int64))
 
 
 def _floor(scores: np.ndarray, k: int) -> np.ndarray:
-    """At most the k-th largest score of each row (u n) -> (u 1), exactly that in a narrow row; NaN where there is one."""
-    n, blocks = scores.shape[1], max(BLOCKS, 4 * k)
-    if n >= 2 * blocks:
-        # column c is in block c mod blocks: so each step is a maximum of two long runs, and what is left over fits in
-        whole = n - n % blocks
-        maxima = scores[:, :whole].reshape(len(scores), -1, blocks).max(axis=1)
-        np.maximum(maxima[:, : n - whole], scores[:, whole:], out=maxima[:, : n - whole])
-        scores = maxima
-    ranked = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k:]
-    return np.where(np.isnan(ranked).any(axis=1), np.nan, ranked[:, 0])[:, None]
+    """What the k-th best of each row (u n) is no lower than -> (u 1); NaN if the row has one."""
+    blocks = max(BLOCKS, 4 * k)
+    maxima = _maxima(_maxima(scores, 8 * blocks), blocks)  # twice, because short runs are slow
+    top = np.partition(maxima, -k, axis=1)[:, -k:]  # NaN sorts last
+    return np.where(np.isnan(top).any(axis=1), np.nan, top[:, 0])[:, None].astype(scores.dtype)
 
 
-def _sift(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
-    u, n = scores.shape
-    left = scores >= floor
-    if np.count_nonzero(left) > FEW * k * u:
-        # so many are as good as the floor only if the floor is low, or many are tied
-        if (np.count_nonzero(scores > floor, axis=1) >= k).any():
-            floor = np.partition(scores, n - k, axis=1)[:, [n - k]]
-        return _order(scores, _with_ties(scores, floor, k), k)
-    left = np.flatnonzero(left)
-    starts = np.searchsorted(left, np.arange(u + 1) * n)
-    counts = np.diff(starts)
-    if len(left) == u * k:
-        return _order(scores, left.reshape(u, k) % n, k)
-    filled = np.arange(counts.max()) < counts[:, None]
-    columns = np.zeros(filled.shape, dtype=np.int64)
-    values = np.full(filled.shape, -np.inf, dtype=scores.dtype)
-    columns[filled] = left % n
-    values[filled] = scores.ravel()[left]
+def _maxima(scores: np.ndarray, blocks: int) -> np.ndarray:
+    """Column c is in block c mod blocks, so that each step compares two runs of memory."""
+    n = scores.shape[1]
+    if n < 2 * blocks:
+        return scores
+    whole = n - n % blocks
+    maxima = scores[:, :whole].reshape(len(scores), -1, blocks).max(axis=1)
+    np.maximum(maxima[:, : n - whole], scores[:, whole:], out=maxima[:, : n - whole])
+    return maxima
+
+
+def _ranked(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
+    """The k best of each row, which all reach its floor."""
+    (u, n), reach = scores.shape, scores >= floor
+    few = np.count_nonzero(reach) <= FEW * k * u
+    places = np.flatnonzero(reach) if few else _cut(scores, floor, k)
+    count = np.bincount(places // n, minlength=u)
+    filled = np.arange(count.max()) < count[:, None]
+    items, values = np.zeros(filled.shape, np.int64), np.full(filled.shape, -np.inf, scores.dtype)
+    items[filled], values[filled] = places % n, scores.ravel()[places]
     order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(columns, order, axis=1)
+    return np.where(np.take_along_axis(values, order, 1) == -np.inf, -1, np.take_along_axis(items, order, 1))
 
 
-def _with_ties(scores, kth, k):
-    u, n = scores.shape
-    above = np.flatnonzero(scores > kth)
-    ties = np.flatnonzero(scores == kth)
-    room = k - np.diff(np.searchsorted(above, np.arange(u + 1) * n))
-    first = np.searchsorted(ties, np.arange(u) * n)
-    chosen = np.arange(k) < room[:, None]
-    taken = ties[(first[:, None] + np.arange(k))[chosen]]
-    return np.sort(np.concatenate([above, taken])).reshape(u, k) % n
+def _cut(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
+    """If many reach the floor, it is too low or many are tied: the flat places of exactly k a row, in order."""
+    (u, n), above = scores.shape, scores > floor
+    if np.count_nonzero(above) >= k * u or np.bincount(np.flatnonzero(above) // n).max(initial=0) >= k:
+        floor = np.partition(scores, -k, axis=1)[:, [-k]]
+        above = scores > floor
+    better = np.flatnonzero(above)
+    missing = k - np.bincount(better // n, minlength=u)
+    ties = scores[:, : FEW * k] == floor  # where most are tied, the first of them come early
+    if (np.count_nonzero(ties, axis=1) < k).any():
+        ties = scores == floor
+    tied = np.flatnonzero(ties)
+    width = ties.shape[1]
+    first = np.searchsorted(tied, np.arange(u) * width)
+    tied = tied[(first[:, None] + np.arange(k))[np.arange(k) < missing[:, None]]]
+    return np.sort(np.concatenate([better, tied // width * n + tied % width]))
 
 
-def _order(scores, columns, k):
-    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
-
-
-@takes(scores="scores u n", k="count")
+@takes(scores="u n", k="count")
 def top_k(scores: torch.Tensor, k: int) -> torch.Tensor:
     """The k best items of scores (u n) -> (u k); -inf is not ranked, -1 fills a list that ends early."""
-    ranked, items = torch.sort(scores, dim=1, descending=True, stable=True)
-    items = items[:, :k].masked_fill(ranked[:, :k] == -torch.inf, -1)
-    return torch.nn.functional.pad(items, (0, max(0, k - items.shape[1])), value=-1)
+    users, n = scores.shape
+    best, within = scores.new_full((users, k), -1, dtype=torch.int64), min(k, n)
+    for start in range(0, users, rows := max(1, 4 * AT_ONCE // n)):
+        part = scores[start : start + rows]
+        # which of the tied items torch.topk takes is luck, their score is not
+        top = part.topk(within, dim=1).values
+        if top.isnan().any():  # it ranks NaN first
+            row, item = part.isnan().nonzero()[0].tolist()
+            raise ValueError(f"scores must be without NaN, got nan at {(start + row, item)}")
+        above, ties = part > top[:, -1:], part == top[:, -1:]
+        first = ties.cumsum(dim=1, dtype=torch.int32) <= within - above.sum(dim=1, keepdim=True)
+        items = (above | (ties & first)).nonzero()[:, 1].view(-1, within)
+        ranked, order = part.gather(1, items).sort(dim=1, descending=True, stable=True)
+        best[start : start + rows, :within] = items.gather(1, order).masked_fill(ranked == -torch.inf, -1)
+    return best

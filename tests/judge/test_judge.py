@@ -381,7 +381,7 @@ def test_where_a_float_is_asked_for_any_one_number_will_do(form, name):
 def test_a_wrong_number_is_named_in_whatever_form_it_comes(form, name):
     verdict = judge(answer(lambda r, w: form(float((r * w).sum()) / len(r)), name))
     assert verdict.diagnosis.startswith("looks like: divided by n: that is IPS"), told(verdict)
-    assert "got 0.666667, expected 0.5" in told(verdict)
+    assert "\n      got 0.666667, expected 0.5\n" in told(verdict), "a number has no place and is not one of several"
 
 
 @pytest.mark.parametrize(("array", "tensor", "words"), NO_NUMBERS.values(), ids=NO_NUMBERS.keys())
