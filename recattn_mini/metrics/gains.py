@@ -2,7 +2,8 @@ r"""From a ranking to the two arrays that every ranking metric reads.
 
     gains_ur = relevance of the item at rank r of user u;   judged_u = all relevance of user u, in any order
 
-Axes    items (u k) with -1 where a list has ended; relevance (u n) -> gains (u k). judged is relevance itself.
+Axes    items (u k) with -1 where a list has ended; relevance (u n) -> gains (u k). judged is relevance itself,
+        or, for speed, relevance without its zeros: a user has few relevant items among many.
 Rule    An item twice in one list is an error: counted twice, recall exceeds 1. A relevant item that was not ranked
         still is in judged. Users come in the order of `truth`, then those that only have a list.
 Asked   "What exactly goes into your metric: which items, whose relevance, and what of users who are missing?"
@@ -33,6 +34,33 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
 def gains_of_items(items: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
     """What each place of the lists items (u k) is worth by relevance (u n) -> (u k), in relevance's dtype."""
     return relevance.gather(1, items.clamp_min(0)).masked_fill(items < 0, 0)
+
+
+@takes(relevance="gains u n")
+def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
+    """What is not 0 in relevance (u n), in its order, padded with 0 -> (u m), m the most of any user.
+
+    >>> judged_of_relevance_numpy(np.array([[0, 0, 3, 1], [0, 0, 0, 0], [0, 2, 0, 0]]))  # as truth the same
+    array([[3, 1],
+           [0, 0],
+           [2, 0]])
+    """
+    users, n = relevance.shape
+    places = np.flatnonzero(relevance)
+    count = np.bincount(places // n, minlength=users)
+    filled = np.arange(max(1, count.max())) < count[:, None]
+    judged = np.zeros(filled.shape, relevance.dtype)
+    judged[filled] = relevance.ravel()[places]
+    return judged
+
+
+@takes(relevance="gains u n")
+def judged_of_relevance(relevance: torch.Tensor) -> torch.Tensor:
+    """What is not 0 in relevance (u n), in its order, padded with 0 -> (u m), m the most of any user."""
+    some = relevance != 0
+    count = some.sum(dim=1, keepdim=True)
+    filled = torch.arange(max(1, int(count.max())), device=relevance.device) < count
+    return relevance.new_zeros(filled.shape).masked_scatter(filled, relevance[some])
 
 
 def gains_of_lists_numpy(lists: Mapping[Hashable, Sequence[Hashable]], truth: Truth) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ def top_k_numpy(scores: np.ndarray, k: int) -> np.ndarray:
     users, n = scores.shape
     best, within = np.full((users, k), -1, np.int64), min(k, n)
     narrow = n < 2 * BLOCKS and scores.itemsize <= 4
-    for start in range(0, users, rows := max(1, AT_ONCE // n)):
+    for start in range(0, users, rows := max(1, AT_ONCE // (4 * n if narrow else n))):
         part = np.ascontiguousarray(scores[start : start + rows])
         floor = part.max(keepdims=True) if narrow else _floor(part, within)
         if np.isnan(floor).any():  # a maximum passes NaN on: there is no pass to look for it

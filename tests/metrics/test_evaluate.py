@@ -1,0 +1,161 @@
+"""evaluate: held to trec_eval and to lists written out; in blocks, without a figure that has no protocol."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from recattn_mini.metrics.evaluate import METRICS, evaluate, evaluate_lists
+from recattn_mini.metrics.protocol import Protocol
+from recattn_mini.metrics.recall import recall_numpy
+from recattn_mini.metrics.relevant import Relevant
+
+FILTERED = Protocol(split="made up", candidates="full", seen="filtered")
+UNFILTERED = Protocol(split="made up", candidates="full", seen="not filtered")
+
+
+@pytest.fixture
+def world():
+    random = np.random.RandomState(0)
+    scores = random.rand(70, 40).astype(np.float32)
+    truth = [
+        dict(zip(random.permutation(40)[: u % 6].tolist(), random.randint(1, 4, 6), strict=False)) for u in range(70)
+    ]
+    seen = [random.permutation([i for i in range(40) if i not in truth[u]])[: u % 4] for u in range(70)]
+    return scores, truth, seen
+
+
+def test_it_is_trec_eval(world):
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    scores, truth, seen = world
+    qrels = {f"u{u}": {f"i{i}": int(g) for i, g in row.items()} for u, row in enumerate(truth) if row}
+    run = {
+        f"u{u}": {f"i{i}": float(scores[u, i]) for i in range(40) if i not in seen[u]} for u in range(70) if truth[u]
+    }
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.5", "map_cut.5", "recall.5", "P.5", "success.5"})
+    rows = theirs.evaluate(run).values()
+    found = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    for ours, name in {
+        "ndcg": "ndcg_cut_5",
+        "average_precision": "map_cut_5",
+        "recall": "recall_5",
+        "precision": "P_5",
+        "hit_rate": "success_5",
+    }.items():
+        mean, users, excluded = found.figures[ours]
+        assert mean == pytest.approx(np.mean([row[name] for row in rows]), abs=1e-12)
+        assert (users, excluded) == (len(qrels), 70 - len(qrels))
+    lists = np.argsort(-np.where(masked(seen), -np.inf, scores), axis=1)[:, :5]
+    assert found.coverage == len(np.unique(lists)) / 40
+
+
+def masked(seen):
+    mask = np.zeros((70, 40), bool)
+    for user, items in enumerate(seen):
+        mask[user, items] = True
+    return mask
+
+
+@pytest.mark.parametrize("block", [1, 7, 70, 512])
+def test_blocks_change_no_bit(world, block):
+    scores, truth, seen = world
+    relevant = Relevant.of(truth, 40)
+    want = evaluate(scores, relevant, 5, FILTERED, seen=seen)
+    for given in (scores, lambda users: scores[users]):
+        got = evaluate(given, relevant, 5, FILTERED, seen=seen, block=block)
+        assert got.figures == want.figures
+        assert got.coverage == want.coverage
+
+
+def test_the_scores_are_left_alone(world):
+    scores, truth, seen = world
+    before = scores.copy()
+    evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_memory_is_one_block_whatever_the_number_of_users():
+    n, block = 5000, 128
+
+    def score(users):
+        return np.random.RandomState(users[0]).rand(len(users), n).astype(np.float32)
+
+    peaks = []
+    for users in (1024, 4096):
+        relevant = Relevant.of([[u % n] for u in range(users)], n)
+        tracemalloc.start()
+        evaluate(score, relevant, 10, FILTERED, seen=[np.array([1])] * users, block=block)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    one = block * n * 8  # rand gives float64 first
+    assert peaks[1] < 4 * one
+    assert peaks[1] < peaks[0] + 4096 * 2000
+
+
+def test_lists_are_judged_in_the_same_way(world):
+    scores, truth, seen = world
+    order = np.argsort(-np.where(masked(seen), -np.inf, scores), axis=1)[:, :9]
+    lists = {u: order[u].tolist() for u in range(70)}
+    got = evaluate_lists(lists, dict(enumerate(truth)), 5, FILTERED)
+    want = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    for name, mean in got.figures.items():
+        assert mean.value == pytest.approx(want.figures[name].value, abs=1e-12)
+    assert got.coverage is None
+
+
+def test_it_prints_its_protocol(world):
+    scores, truth, _ = world
+    told = str(evaluate(scores, Relevant.of(truth, 40), 5, UNFILTERED))
+    for text in ("made up", "full", "not filtered", "stable, by item order", "58, and 12 without", "ndcg@5"):
+        assert text in told
+    assert len(told.splitlines()) == 5 + len(METRICS) + 1
+
+
+@pytest.mark.parametrize("part", ["split", "candidates", "seen"])
+def test_a_protocol_has_every_part(part):
+    with pytest.raises(ValueError, match=f"protocol must say its {part}, got ' '"):
+        Protocol(**{"split": "x", "candidates": "x", "seen": "filtered", part: " "})
+
+
+def test_no_figure_without_an_honest_protocol(world):
+    scores, truth, seen = world
+    relevant = Relevant.of(truth, 40)
+    with pytest.raises(ValueError, match="protocol must be a Protocol"):
+        evaluate(scores, relevant, 5, "leave one out")
+    with pytest.raises(ValueError, match="protocol must be a Protocol"):
+        evaluate_lists({}, {1: [2]}, 5, None)
+    with pytest.raises(ValueError, match="seen items are filtered, but no seen items came"):
+        evaluate(scores, relevant, 5, FILTERED)
+    with pytest.raises(ValueError, match="seen items are not filtered, but seen items came"):
+        evaluate(scores, relevant, 5, UNFILTERED, seen=seen)
+    with pytest.raises(ValueError, match="'filtered' or 'not filtered', got 'perhaps'"):
+        Protocol("x", "full", "perhaps")
+
+
+def test_sizes_have_to_fit(world):
+    scores, truth, seen = world
+    relevant = Relevant.of(truth, 40)
+    with pytest.raises(ValueError, match=r"scores must be \(u n\) = \(70, 40\) as in truth, got \(70, 39\)"):
+        evaluate(scores[:, 1:], relevant, 5, UNFILTERED)
+    with pytest.raises(ValueError, match=r"scores must give \(b n\) = \(70, 40\), got \(70, 39\)"):
+        evaluate(lambda users: scores[users, 1:], relevant, 5, UNFILTERED)
+    with pytest.raises(ValueError, match="a row for each of the 70 users of truth, got 3"):
+        evaluate(scores, relevant, 5, FILTERED, seen=seen[:3])
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        ([[1], [2, 2]], r"users\[1\] must be items from 0 to 4, each once, got \[2, 2\]"),
+        ([[5]], r"users\[0\] must be items from 0 to 4, each once, got \[5\]"),
+        ([{1: -1.0}], "finite and not negative, got -1.0"),
+    ],
+)
+def test_truth_that_is_none(users, told):
+    with pytest.raises(ValueError, match=told):
+        Relevant.of(users, 5)
+
+
+def test_nobody_has_anything_to_find():
+    with pytest.raises(ValueError, match="no user has anything to measure"):
+        evaluate(np.zeros((2, 3)), Relevant.of([[], []], 3), 1, UNFILTERED, metrics=[recall_numpy])
