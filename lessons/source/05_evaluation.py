@@ -21,10 +21,10 @@
 # | `average_precision_numpy` | medium | 10 |
 # | `ndcg_numpy` | medium | 10 |
 # | `auc` | medium | 10 |
-# | `gauc_numpy` | medium | 10 |
+# | `gauc_numpy` | medium | 15 |
 # | `snips_numpy` | easy | 5 |
-# | `catalogue_coverage_numpy` | easy | 3 |
-# | `novelty_numpy` | easy | 5 |
+# | `catalogue_coverage_numpy` | easy | 5 |
+# | `novelty_numpy` | easy | 10 |
 
 # %% [markdown] tags=["question"]
 # ## The question

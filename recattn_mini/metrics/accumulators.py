@@ -109,4 +109,5 @@ class OverLists(_Kept):
 
     def compute(self) -> Any:
         """The metric of all lists so far."""
-        return self.metric(*self._all(), self.n)
+        (items,) = self._all()
+        return self.metric(items, self.n)

@@ -45,6 +45,9 @@ def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
            [0, 0],
            [2, 0]])
     """
+    if relevance.dtype == bool:  # all that is to be known of a user is how many
+        count = relevance.sum(axis=1)
+        return np.arange(max(1, count.max())) < count[:, None]
     users, n = relevance.shape
     places = np.flatnonzero(relevance)
     count = np.bincount(places // n, minlength=users)
