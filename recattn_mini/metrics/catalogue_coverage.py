@@ -22,12 +22,12 @@ def catalogue_coverage_numpy(items: np.ndarray, n: int) -> float:
     >>> catalogue_coverage_numpy(np.array([[3, 4], [3, -1]]), 4 + 1)  # 3 and 4, of five
     0.4
     """
-    check_items(int(items.min()), int(items.max()), n)
+    check_items(items, n)
     return len(np.unique(items[items >= 0])) / n
 
 
 @takes(items="int u k", n="count")
 def catalogue_coverage(items: torch.Tensor, n: int) -> float:
     """items (u k) of a catalogue of n -> the share that is in some list."""
-    check_items(int(items.min()), int(items.max()), n)
+    check_items(items.cpu().numpy(), n)
     return len(items[items >= 0].unique()) / n

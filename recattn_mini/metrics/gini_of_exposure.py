@@ -22,14 +22,14 @@ def gini_of_exposure_numpy(items: np.ndarray, n: int) -> float:
     >>> gini_of_exposure_numpy(np.array([[1, 2], [2, 3], [3, 4]]), 6).__round__(4)  # exposures 0 1 2 2 1 0
     0.4444
     """
-    check_items(int(items.min()), int(items.max()), n)
+    check_items(items, n)
     return _gini(np.bincount(items[items >= 0], minlength=n))
 
 
 @takes(items="int u k", n="count")
 def gini_of_exposure(items: torch.Tensor, n: int) -> float:
     """items (u k) of a catalogue of n -> the Gini index of how often each is listed."""
-    check_items(int(items.min()), int(items.max()), n)
+    check_items(items.cpu().numpy(), n)
     return _gini(items[items >= 0].bincount(minlength=n).cpu().numpy())
 
 

@@ -12,16 +12,18 @@ Source  Smyth, McClave 2001; Ziegler et al. 2005 (intra-list similarity, the com
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 
-@takes(items="int u k", features="n f")
+@takes(items="int u k", features="scores n f")
 def intra_list_diversity_numpy(items: np.ndarray, features: np.ndarray) -> np.ndarray:
     """items (u k), features (n f) -> (u), the mean of 1 - cosine over pairs.
 
     >>> intra_list_diversity_numpy(np.array([[0, 1], [0, 2]]), np.array([[2.0, 0], [0, 1], [1, 0]]))  # across, along
     array([1., 0.])
     """
+    check_items(items, len(features))
     length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     unit = features / np.where(length == 0, 1, length)
     listed = (items >= 0)[..., None]
@@ -32,9 +34,10 @@ def intra_list_diversity_numpy(items: np.ndarray, features: np.ndarray) -> np.nd
     return 1 - total / np.where(pairs == 0, np.nan, pairs)
 
 
-@takes(items="int u k", features="n f")
+@takes(items="int u k", features="scores n f")
 def intra_list_diversity(items: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     """items (u k), features (n f) -> (u), the mean of 1 - cosine over pairs."""
+    check_items(items.cpu().numpy(), len(features))
     wide = features.double()
     length = wide.norm(dim=1, keepdim=True)
     unit = wide / length.masked_fill(length == 0, 1)

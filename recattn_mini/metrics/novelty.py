@@ -11,6 +11,7 @@ Source  Zhou et al. 2010; Vargas, Castells 2011. recommenders counts interaction
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 
@@ -21,7 +22,8 @@ def novelty_numpy(items: np.ndarray, popularity: np.ndarray) -> np.ndarray:
     >>> novelty_numpy(np.array([[0, 1], [1, -1], [-1, -1]]), np.array([0.5, 0.125]))  # 1 and 3 bits
     array([ 2.,  3., nan])
     """
-    _check_popularity(int(items.min()), int(items.max()), len(popularity), float(popularity.min()))
+    check_items(items, len(popularity))
+    _check_popularity(float(popularity.min()))
     listed = items >= 0
     bits = np.where(listed, -np.log2(popularity.astype(np.float64))[items], 0)  # -1 would read the last item's
     length = listed.sum(axis=1)
@@ -31,17 +33,14 @@ def novelty_numpy(items: np.ndarray, popularity: np.ndarray) -> np.ndarray:
 @takes(items="int u k", popularity="chances n")
 def novelty(items: torch.Tensor, popularity: torch.Tensor) -> torch.Tensor:
     """items (u k), popularity (n) the share of users who know each -> (u) bits."""
-    _check_popularity(int(items.min()), int(items.max()), len(popularity), float(popularity.min()))
+    check_items(items.cpu().numpy(), len(popularity))
+    _check_popularity(popularity.min().item())
     listed = items >= 0
     bits = -popularity.double().log2()[items.clamp_min(0)].masked_fill(~listed, 0)
     length = listed.sum(dim=1).double()
     return bits.sum(dim=1) / length.where(length != 0, torch.nan)
 
 
-def _check_popularity(smallest: int, largest: int, n: int, least: float) -> None:
-    if smallest < -1 or largest >= n:
-        raise ValueError(
-            f"items must be from 0 to {n - 1}, as popularity has {n}, or -1 for none, got {smallest} to {largest}"
-        )
+def _check_popularity(least: float) -> None:
     if least <= 0:
         raise ValueError(f"popularity must be above 0, got {least:g}: count an item that nobody knows as one user")

@@ -23,7 +23,7 @@ def personalisation_numpy(items: np.ndarray, n: int) -> float:
     >>> personalisation_numpy(np.array([[3, 4], [3, 2], [1, 2]]), 5).__round__(4)  # cosines ½, 0 and ½
     0.6667
     """
-    check_items(int(items.min()), int(items.max()), n)
+    check_items(items, n)
     listed = items >= 0
     length = listed.sum(axis=1)
     weight = np.repeat(1 / np.sqrt(np.maximum(length, 1)), length)

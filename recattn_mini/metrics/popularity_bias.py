@@ -12,6 +12,7 @@ Source  Abdollahpouri et al. 2019 (ΔGAP, there for groups of users). ARP, the n
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 
@@ -22,6 +23,8 @@ def popularity_bias_numpy(items: np.ndarray, history: np.ndarray, popularity: np
     >>> popularity_bias_numpy(np.array([[0, 1]]), np.array([[1, 2]]), np.array([9, 6, 4]))  # 7.5 / 5 - 1
     array([0.5])
     """
+    check_items(items, len(popularity))
+    check_items(history, len(popularity), "history")
     listed, known = (_mean_numpy(x, popularity.astype(np.float64)) for x in (items, history))
     return listed / np.where(known == 0, np.nan, known) - 1
 
@@ -35,6 +38,8 @@ def _mean_numpy(items: np.ndarray, popularity: np.ndarray) -> np.ndarray:
 @takes(items="int u k", history="int u s", popularity="gains n")
 def popularity_bias(items: torch.Tensor, history: torch.Tensor, popularity: torch.Tensor) -> torch.Tensor:
     """items (u k), history (u s), popularity (n) in any unit -> (u)."""
+    check_items(items.cpu().numpy(), len(popularity))
+    check_items(history.cpu().numpy(), len(popularity), "history")
     listed, known = (_mean(x, popularity.double()) for x in (items, history))
     return listed / known.where(known != 0, torch.nan) - 1
 

@@ -4,7 +4,7 @@ r"""Team-draft interleaving: two rankers fill one list in turns, and clicks say 
 
 Axes    a, b two rankings of items; k places -> the list, and for each place the team, "a" or "b", that owns it.
 Rule    No item twice. Both teams are equally large, ±1, and equally often on top: a user who clicks at random favours
-        neither. An exhausted ranking leaves its turns to the other.
+        neither. An exhausted ranking leaves its turns to the other, and then they are not.
 Asked   "An A/B test needs weeks. What is faster?"  Every user compares both: differences between users cancel. It says
         which is better, not by how much the click rate moves.
 Source  Radlinski, Kurup, Joachims 2008, algorithm 2.
@@ -23,6 +23,8 @@ def team_draft_interleaving(
     >>> team_draft_interleaving("xyz", "yxw", 4, np.random.RandomState(0))  # a begins the first round, b the second
     (['x', 'y', 'w', 'z'], ['a', 'b', 'b', 'a'])
     """
+    if k < 1:
+        raise ValueError(f"k must be a whole number from 1, got {k}")
     for name, ranking in (("a", a), ("b", b)):
         if len(set(ranking)) < len(ranking):
             raise ValueError(f"{name} must have each item once, got {list(ranking)}")

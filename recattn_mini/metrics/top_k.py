@@ -114,9 +114,12 @@ def top_k(scores: torch.Tensor, k: int) -> torch.Tensor:
         if top.isnan().any():  # it ranks NaN first
             row, item = part.isnan().nonzero()[0].tolist()
             raise ValueError(f"scores must be without NaN, got nan at {(start + row, item)}")
-        above, ties = part > top[:, -1:], part == top[:, -1:]
-        first = ties.cumsum(dim=1, dtype=torch.int32) <= within - above.sum(dim=1, keepdim=True)
-        items = (above | (ties & first)).nonzero()[:, 1].view(-1, within)
+        reach = part >= top[:, -1:]
+        if reach.count_nonzero() > top.numel():  # too many where the k-th is tied: of those, the first
+            above, ties = part > top[:, -1:], part == top[:, -1:]
+            missing = within - above.sum(dim=1, keepdim=True)
+            reach = above | (ties & (ties.cumsum(dim=1, dtype=torch.int32) <= missing))
+        items = reach.nonzero()[:, 1].view(-1, within)
         ranked, order = part.gather(1, items).sort(dim=1, descending=True, stable=True)
         best[start : start + rows, :within] = items.gather(1, order).masked_fill(ranked == -torch.inf, -1)
     return best

@@ -129,22 +129,32 @@ def test_serendipity_needs_relevance_and_surprise():
 
 def test_popularity_bias_by_hand():
     popular = np.array([8.0, 4.0, 2.0])
-    lists, history = np.array([[0, 1], [2, -1], [-1, -1]]), np.array([[1, 2, -1], [2, 2, 2], [0, 1, 2]])
+    lists, history = np.array([[0, 1], [2, -1], [-1, -1]]), np.array([[1, 2, -1], [2, -1, -1], [0, 1, 2]])
     got = popularity_bias.popularity_bias_numpy(lists, history, popular)
     np.testing.assert_allclose(got, [6 / 3 - 1, 0, np.nan])
 
 
-@pytest.mark.parametrize("name", ["catalogue_coverage", "gini_of_exposure", "personalisation"])
-@pytest.mark.parametrize("item", [-2, 30])
-def test_an_item_outside_the_catalogue_is_an_error(name, item):
-    lists = LISTS.copy()
-    lists[0, 0] = item
-    for form in ("", "_numpy"):
-        with pytest.raises(ValueError, match="items must be from 0 to n - 1 = 29, or -1 for none"):
-            getattr(MODULES[name][0], name + form)(*(tensors([lists, 30]) if not form else [lists, 30]))
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("form", ["", "_numpy"])
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ([-2, 0, 1, 2, 3, 4], "items must be from 0 to n - 1 = 29, or -1 for none, got -2 to"),
+        ([30, 0, 1, 2, 3, 4], "items must be from 0 to n - 1 = 29, or -1 for none, got -1 to 30"),
+        ([7, 0, 1, 2, 3, 7], r"items\[0\] has 7 twice, expected each item once"),
+    ],
+)
+def test_lists_that_are_none_are_an_error(name, form, row, told):
+    module, (lists, *others) = MODULES[name]
+    lists = lists.copy()
+    lists[0] = row
+    arguments = [lists, *others] if form else tensors([lists, *others])
+    with pytest.raises(ValueError, match=told):
+        getattr(module, name + form)(*arguments)
 
 
-@pytest.mark.parametrize("item", [-2, 30])
-def test_an_item_without_a_popularity_is_an_error(item):
-    with pytest.raises(ValueError, match="items must be from 0 to 29, as popularity has 30"):
-        novelty.novelty_numpy(np.array([[item]]), POPULARITY)
+def test_a_feature_that_is_nan_is_an_error():
+    features = FEATURES.copy()
+    features[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"features must be without NaN, got nan at \(3, 1\)"):
+        intra_list_diversity.intra_list_diversity_numpy(LISTS, features)

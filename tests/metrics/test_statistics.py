@@ -44,11 +44,11 @@ def test_equal_systems():
     assert paired_bootstrap_numpy(A, A, 100) == (0, 0, 0, 1)
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(60, 40), (3, 0), (5, 5), (0, 9), (7, 8)])
+@pytest.mark.parametrize(("wins", "losses"), [(60, 40), (3, 0), (5, 5), (0, 9), (7, 8), (50_500, 49_500)])
 def test_the_sign_test_is_the_binomial_test(wins, losses):
     a = np.r_[np.ones(wins), np.zeros(losses), np.full(4, 0.5)]  # four users are equal, and say nothing
     b = np.r_[np.zeros(wins), np.ones(losses), np.full(4, 0.5)]
-    assert sign_test_numpy(a, b) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue, abs=1e-12)
+    assert sign_test_numpy(a, b) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue, rel=1e-7)
 
 
 def test_the_bootstrap_interval_is_near_scipys():
@@ -84,3 +84,15 @@ def test_users_without_a_value(f):
         f(np.full(3, np.nan), np.full(3, np.nan))
     with pytest.raises(ValueError, match="b must be"):
         f(A, B[:3])
+
+
+@pytest.mark.parametrize("f", [paired_bootstrap_numpy, permutation_test_numpy, sign_test_numpy])
+def test_infinite_values_are_an_error(f):
+    with pytest.raises(ValueError, match="a and b must be finite"):
+        f(np.array([1.0, np.inf]), np.array([0.5, np.inf]))
+
+
+def test_values_that_are_equal_but_for_rounding_are_equal():
+    a, b = np.full(6, 0.1 + 0.2), np.full(6, 0.3)
+    assert (a != b).all()
+    assert sign_test_numpy(a, b) == permutation_test_numpy(a, b) == 1
