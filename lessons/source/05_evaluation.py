@@ -61,7 +61,7 @@
 # <details><summary>要点（中文）</summary>
 #
 # - 先说指标服务于什么决策：召回看 Recall@k，排序看 NDCG@k（只有一个正样本时看 MRR），点击率预估看 AUC、GAUC、对数损失和校准。
-# - 点击率 1% 时准确率没有意义：全部预测为 0 也有 99%。
+# - 点击率只有百分之一时准确率没有意义：全部预测为“不点击”几乎一样高。
 # - 任何数字都要带评估协议：切分方式、候选集（全量而非采样）、是否过滤已看、并列如何处理、截断 k、没有正样本的用户如何计入。
 # - 覆盖率（coverage）是目录中有多少物品被推荐过；新颖性（novelty）是推荐的物品有多冷门；两者不是一回事。
 # - CTR 是线上策略的指标，靠 A/B 实验测量；离线只能预估点击，或用倾向得分加权（IPS、SNIPS）做反事实评估。
@@ -607,7 +607,7 @@ check(novelty_numpy)
 # cut does not, and is cold for users who come after it. Papers mostly use the first; production is like the second.
 # </details>
 #
-# <details><summary><b>How many users for a relative change of 1 %? 要检测 1% 的相对变化需要多少用户？</b></summary>
+# <details><summary><b>How many users for a relative change of one per cent? 要检测百分之一的相对变化需要多少用户？</b></summary>
 #
 # For two groups and a rate $p$: about $16\,(1 - p) / (p\,\delta^2)$ a group for power 80 at level 5, with $\delta$ the relative change.
 # At a click rate of one in a hundred that is 16 million impressions, and more if users count instead of impressions. Variance reduction by pre-period

@@ -77,6 +77,8 @@ def _ranked(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
     few = np.count_nonzero(reach) <= FEW * k * u
     places = np.flatnonzero(reach) if few else _cut(scores, floor, k)
     count = np.bincount(places // n, minlength=u)
+    if count.max() > 4 * FEW * k:  # one row would make them all as wide
+        places, count = _cut(scores, floor, k), np.full(u, k)
     filled = np.arange(count.max()) < count[:, None]
     items, values = np.zeros(filled.shape, np.int64), np.full(filled.shape, -np.inf, scores.dtype)
     items[filled], values[filled] = places % n, scores.ravel()[places]
@@ -87,7 +89,7 @@ def _ranked(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
 def _cut(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
     """If many reach the floor, it is too low or many are tied: the flat places of exactly k a row, in order."""
     (u, n), above = scores.shape, scores > floor
-    if np.count_nonzero(above) >= k * u or np.bincount(np.flatnonzero(above) // n).max(initial=0) >= k:
+    if np.count_nonzero(above) > k * u or np.bincount(np.flatnonzero(above) // n).max(initial=0) > k:
         floor = np.partition(scores, -k, axis=1)[:, [-k]]
         above = scores > floor
     better = np.flatnonzero(above)

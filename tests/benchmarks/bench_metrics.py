@@ -148,7 +148,8 @@ def _score_matrices(users: int, n: int) -> Iterator[tuple[str, np.ndarray]]:
     yield "falling", -np.sort(random, axis=1)
     yield "best in two blocks", np.where(column % 256 < 2, random, random - 20)
     yield "-inf but two blocks", np.where(column % 256 < 2, random, np.float32(-np.inf))
-    yield "every 8th row constant", np.where(np.arange(users)[:, None] % 8, random, np.float32(0))
+    for every in (8, 100):
+        yield f"every {every}th row constant", np.where(np.arange(users)[:, None] % every, random, np.float32(0))
 
 
 @pytest.mark.parametrize(("users", "n"), [(10_000, 10_000), (100_000, 100), (30_000, 300), (5000, 2000)])

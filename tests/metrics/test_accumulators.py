@@ -20,7 +20,10 @@ RANDOM = np.random.RandomState(0)
 GAINS = torch.from_numpy(RANDOM.randint(0, 4, (101, 7)) * (RANDOM.rand(101, 7) < 0.3)).double()
 JUDGED = torch.cat([GAINS, torch.from_numpy(RANDOM.randint(0, 2, (101, 3))).double()], 1)
 SCORES, LABELS = torch.from_numpy(RANDOM.randint(0, 30, 101) / 7), torch.from_numpy(RANDOM.rand(101) < 0.4)
-USERS, ITEMS = torch.from_numpy(RANDOM.randint(0, 9, 101)), torch.from_numpy(RANDOM.randint(-1, 40, (101, 3)))
+USERS, ITEMS = (
+    torch.from_numpy(RANDOM.randint(0, 9, 101)),
+    torch.from_numpy(np.stack([RANDOM.permutation(40)[:3] for _ in range(101)])),
+)
 
 
 def makers():

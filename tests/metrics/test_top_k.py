@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recattn_mini.metrics.gains import judged_of_relevance, judged_of_relevance_numpy
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 INF = np.inf
@@ -65,6 +66,8 @@ def _hard_matrices(n: int, dtype: type) -> dict[str, np.ndarray]:
     one_block = [np.where(columns % blocks < 2, random, random - 20) for blocks in (256, 512, 2048)]
     half_tied = random.copy()
     half_tied[::2] = 0
+    one_tied = random.copy()
+    one_tied[30] = 0
     late = np.zeros_like(random)
     late[:, -7:] = 1
     late[:, -3] = 0
@@ -83,6 +86,7 @@ def _hard_matrices(n: int, dtype: type) -> dict[str, np.ndarray]:
         **{f"best in two blocks {i}": scores.astype(dtype) for i, scores in enumerate(one_block)},
         "masked but two blocks": np.where(columns % 256 < 2, random, -INF).astype(dtype),
         "some rows tied": half_tied,
+        "one row tied": one_tied,
         "ties beyond the head": late,
         "rounded": random.round(1),
         "zeros of both signs": np.where(rng.random(random.shape) < 0.5, 0.0, -0.0).astype(dtype),
@@ -94,6 +98,12 @@ def _hard_matrices(n: int, dtype: type) -> dict[str, np.ndarray]:
 def test_hard_matrices(n: int, dtype: type) -> None:
     for name, scores in _hard_matrices(n, dtype).items():
         np.testing.assert_array_equal(_both(scores, 10), _by_sorting(scores, 10), err_msg=name)
+
+
+@pytest.mark.parametrize("k", [64, 65, 255, 256, 257, 500, 2047, 5000])
+def test_any_cutoff(k: int) -> None:
+    scores = np.random.default_rng(0).integers(0, 3000, (8, 5000)).astype(np.float32)
+    np.testing.assert_array_equal(_both(scores, k), _by_sorting(scores, k))
 
 
 @pytest.mark.parametrize("n", [50, 3000])
@@ -153,3 +163,22 @@ def test_memory_does_not_grow_with_users(kind: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10 * 2**20 < scores.nbytes / 3  # int64 positions of all the scores would be 61 MiB
+
+
+@given(
+    relevance=hnp.arrays(
+        st.sampled_from([np.bool_, np.int64, np.float32]),
+        st.tuples(st.integers(1, 6), st.integers(1, 12)),
+        elements=st.integers(0, 1),
+    ),
+    grade=st.integers(1, 3),
+)
+def test_judged_of_relevance_is_the_truth_without_its_zeros(relevance: np.ndarray, grade: int) -> None:
+    if relevance.dtype != bool:
+        relevance = relevance * np.arange(grade, grade + relevance.shape[1], dtype=relevance.dtype)
+    rows = [[gain for gain in row if gain] for row in relevance.tolist()]
+    width = max(1, *map(len, rows))
+    expected = [row + [0] * (width - len(row)) for row in rows]
+    judged, by_torch = judged_of_relevance_numpy(relevance), judged_of_relevance(torch.from_numpy(relevance))
+    assert judged.tolist() == by_torch.tolist() == expected
+    assert judged.dtype == relevance.dtype == by_torch.numpy().dtype
