@@ -2,9 +2,9 @@ r"""Metrics batch by batch, and across processes, with the same figure to the la
 
     update(batch) …;  merge(other);  gather() across torch.distributed;  compute()
 
-Rule    What is kept is what makes the figure exact: each user's value, each example, each item's exposure. A mean of
+Rule    What is kept is what makes the figure exact: each user's value, each example, each list. A mean of
         batch means is wrong as soon as batches differ in size, and an AUC has no mean over batches at all.
-Cost    8 bytes a user, a few an example, 8 an item. `gather` sends that to every process once.
+Cost    8 bytes a user, a few an example, 8 a place of a list. `gather` sends that to every process once.
 Asked   "You evaluate on eight GPUs. How do you merge the AUC?"  Not by averaging.
 Source  The interface is torchmetrics' and torcheval's.
 """
@@ -21,15 +21,23 @@ from recattn_mini.metrics.mean_over_users import Mean, mean_over_users
 class _Kept:
     """Rows of tensors, one tuple a batch, concatenated when they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *measures: Any) -> None:
+        self._measures = measures
         self._batches: list[tuple[torch.Tensor, ...]] = []
+        self._gathered = False
 
     def merge(self, other: Any) -> None:
         """Take over what another one of the same metric has seen."""
+        if other is self or type(other) is not type(self) or other._measures != self._measures:
+            raise ValueError(f"other must be another {type(self).__name__} of {self._measures}, got {other!r}")
         self._batches += other._batches
+        self._gathered |= other._gathered
 
     def gather(self) -> None:
         """Take over what all other processes have seen; each must call it, and ranks count in order."""
+        if self._gathered:
+            raise ValueError("gather was called before: each process has all batches, and would count them again")
+        self._gathered = True
         everyone: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(everyone, [tuple(x.cpu() for x in batch) for batch in self._batches])
         self._batches = [batch for batches in everyone for batch in batches]
@@ -52,7 +60,7 @@ class MeanOverUsers(_Kept):
     """
 
     def __init__(self, metric: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor], k: int) -> None:
-        super().__init__()
+        super().__init__(metric, k)
         self.metric, self.k = metric, k
 
     def update(self, gains: torch.Tensor, judged: torch.Tensor) -> None:
@@ -76,7 +84,7 @@ class OverExamples(_Kept):
     """
 
     def __init__(self, metric: Callable[..., Any]) -> None:
-        super().__init__()
+        super().__init__(metric)
         self.metric = metric
 
     def update(self, *examples: torch.Tensor) -> None:
@@ -100,7 +108,7 @@ class OverLists(_Kept):
     """
 
     def __init__(self, metric: Callable[[torch.Tensor, int], Any], n: int) -> None:
-        super().__init__()
+        super().__init__(metric, n)
         self.metric, self.n = metric, n
 
     def update(self, items: torch.Tensor) -> None:
@@ -109,5 +117,9 @@ class OverLists(_Kept):
 
     def compute(self) -> Any:
         """The metric of all lists so far."""
+        width = max((items.shape[1] for (items,) in self._batches), default=0)
+        self._batches = [
+            (torch.nn.functional.pad(items, (0, width - items.shape[1]), value=-1),) for (items,) in self._batches
+        ]
         (items,) = self._all()
         return self.metric(items, self.n)

@@ -23,11 +23,12 @@ def dcg_numpy(gains: np.ndarray, k: int) -> np.ndarray:
     array([4.])
     """
     top = gains[:, :k].astype(np.float64)
-    return top @ (1 / np.log2(np.arange(2, top.shape[1] + 2)))
+    # not `@`: BLAS rounds a row by how many rows there are
+    return (top / np.log2(np.arange(2, top.shape[1] + 2))).sum(axis=1)
 
 
 @takes(gains="gains u r", k="count")
 def dcg(gains: torch.Tensor, k: int) -> torch.Tensor:
     """gains (u r) in rank order -> (u), float64."""
     top = gains[:, :k].double()
-    return top @ (1 / torch.arange(2, top.shape[1] + 2, dtype=top.dtype, device=top.device).log2())
+    return (top / torch.arange(2, top.shape[1] + 2, dtype=top.dtype, device=top.device).log2()).sum(dim=1)

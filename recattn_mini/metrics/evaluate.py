@@ -8,7 +8,7 @@ Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
 Source  Split, candidates, seen filter, ties, cutoff and users decide as much as the model: Cañamares, Castells 2020.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -23,11 +23,13 @@ from recattn_mini.metrics.precision import precision_numpy
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
-from recattn_mini.metrics.relevant import Relevant
+from recattn_mini.metrics.relevant import Relevant, items_of_user
 from recattn_mini.metrics.top_k import top_k_numpy
+from recattn_mini.shapes import takes
 
 Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
+Part = tuple[np.ndarray, np.ndarray]
 METRICS: tuple[Metric, ...] = (
     ndcg_numpy,
     average_precision_numpy,
@@ -62,11 +64,12 @@ class Evaluation:
         return "\n".join(f"{name:{width}}  {text}" for name, text in [*told.items(), *rows.items()])
 
 
+@takes(k="count", block="count")
 def evaluate(
     scores: Scores,
     truth: Relevant,
     k: int,
-    protocol: Protocol,
+    protocol: Protocol | None = None,
     seen: Sequence[np.ndarray] | None = None,
     metrics: Sequence[Metric] = METRICS,
     block: int = 512,
@@ -85,29 +88,29 @@ def evaluate(
     recall@2              1.0000
     catalogue_coverage@2  0.6667
     """
-    _check(protocol, seen)
+    if (_told(protocol).seen == "filtered") != (seen is not None):
+        came = "none" if seen is None else "some"
+        raise ValueError(f"protocol says seen items are {_told(protocol).seen}, but {came} came")
     lists = list(_ranked(scores, truth, k, seen, block))
     gains = np.concatenate([truth.gains_of(users, items) for users, items in lists])
     coverage = catalogue_coverage_numpy(np.concatenate([items for _, items in lists]), truth.n)
-    return _figures(protocol, k, metrics, gains, truth.judged(np.arange(len(gains))), coverage)
+    return _figures(
+        _told(protocol), k, metrics, ((gains[users], truth.judged(users)) for users in truth.parts()), coverage
+    )
 
 
 def evaluate_lists(
     lists: Mapping[Hashable, Sequence[Hashable]],
     truth: Truth,
     k: int,
-    protocol: Protocol,
+    protocol: Protocol | None = None,
     metrics: Sequence[Metric] = METRICS,
 ) -> Evaluation:
     """The same of lists that are ranked already, by user, in the order of `truth`, then of `lists`."""
-    if not isinstance(protocol, Protocol):
-        raise ValueError(f"protocol must be a Protocol: split, candidates, seen; got {protocol!r}")
-    return _figures(protocol, k, metrics, *gains_of_lists_numpy(lists, truth), None)
+    return _figures(_told(protocol), k, metrics, [gains_of_lists_numpy(lists, truth)], None)
 
 
-def _ranked(
-    scores: Scores, truth: Relevant, k: int, seen: Sequence[np.ndarray] | None, block: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _ranked(scores: Scores, truth: Relevant, k: int, seen: Sequence[np.ndarray] | None, block: int) -> Iterator[Part]:
     every = np.arange(len(truth.starts) - 1)
     if isinstance(scores, np.ndarray) and scores.shape != (len(every), truth.n):
         raise ValueError(f"scores must be (u n) = ({len(every)}, {truth.n}) as in truth, got {scores.shape}")
@@ -116,31 +119,32 @@ def _ranked(
     for first in range(0, len(every), block):
         users = every[first : first + block]
         part = scores(users) if callable(scores) else scores[first : first + block]
+        if not isinstance(part, np.ndarray) or part.dtype.kind != "f":
+            raise ValueError(
+                f"scores must be a floating numpy.ndarray, got {getattr(part, 'dtype', type(part).__name__)}"
+            )
         if part.shape != (len(users), truth.n):
             raise ValueError(f"scores must give (b n) = ({len(users)}, {truth.n}), got {part.shape}")
         if seen is not None:
             part = part.copy()
             for row, user in enumerate(users):
-                part[row, seen[user]] = -np.inf
+                part[row, items_of_user(f"seen[{user}]", seen[user], truth.n)] = -np.inf
         yield users, top_k_numpy(part, k)
 
 
 def _figures(
-    protocol: Protocol,
-    k: int,
-    metrics: Sequence[Metric],
-    gains: np.ndarray,
-    judged: np.ndarray,
-    coverage: float | None,
+    protocol: Protocol, k: int, metrics: Sequence[Metric], parts: Iterable[Part], coverage: float | None
 ) -> Evaluation:
-    per_user = {metric.__name__.removesuffix("_numpy"): metric(gains, judged, k) for metric in metrics}
+    names = [getattr(metric, "__name__", repr(metric)).removesuffix("_numpy") for metric in metrics]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"metrics must be at least one, each with a name of its own, got {names}")
+    values = [[metric(gains, judged, k) for metric in metrics] for gains, judged in parts]
+    per_user = dict(zip(names, map(np.concatenate, zip(*values, strict=True)), strict=True))
     figures = {name: mean_over_users_numpy(values) for name, values in per_user.items()}
     return Evaluation(protocol, k, figures, per_user, coverage)
 
 
-def _check(protocol: Protocol, seen: object) -> None:
+def _told(protocol: Protocol | None) -> Protocol:
     if not isinstance(protocol, Protocol):
         raise ValueError(f"protocol must be a Protocol: split, candidates, seen; got {protocol!r}")
-    if (protocol.seen == "filtered") != (seen is not None):
-        came = "no seen items came" if seen is None else "seen items came"
-        raise ValueError(f"protocol says that seen items are {protocol.seen}, but {came}")
+    return protocol

@@ -6,10 +6,27 @@ Cost    16 bytes a relevant item. A list of k is looked up by binary search: O(k
 Asked   "A million users, ten million items: where do you keep the truth?"
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from recattn_mini.metrics._checks import check_items
+
+AT_ONCE = 2**20  # gains, so that one user with thousands of them does not widen the rows of all the others
+
+
+def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
+    """A user's items, whole numbers from 0 to n - 1: as an index, -1 would be the last item, and 1.7 would be 1.
+
+    >>> items_of_user("seen[3]", [4, 0], 5)
+    array([4, 0])
+    """
+    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
+    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
+    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
+        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
+    return came.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +45,12 @@ class Relevant:
         >>> Relevant.of([[3], [], {1: 2.0, 0: 1.0}], 5).gains_of(np.array([2]), np.array([[4, 1, -1]]))
         array([[0., 2., 0.]])
         """
-        items = [np.asarray(list(of_user), dtype=np.int64) for of_user in users]
+        if not len(users):
+            raise ValueError("users is empty, expected at least one user")
+        items = [items_of_user(f"users[{user}]", of_user, n) for user, of_user in enumerate(users)]
         for user, of_user in enumerate(items):
-            if len(np.unique(of_user)) < len(of_user) or (len(of_user) and not 0 <= of_user.min() <= of_user.max() < n):
-                raise ValueError(f"users[{user}] must be items from 0 to {n - 1}, each once, got {of_user.tolist()}")
+            if len(np.unique(of_user)) < len(of_user):
+                raise ValueError(f"users[{user}] must be items each once, got {of_user.tolist()}")
         gains = [
             [x[i] for i in x] if isinstance(x, Mapping) else [1.0] * len(of_user)
             for x, of_user in zip(users, items, strict=True)
@@ -46,10 +65,18 @@ class Relevant:
 
     def gains_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What the lists items (b k) of users (b) are worth, (b k); -1 is worth nothing."""
+        check_items(items, self.n)  # n would be the next user's item 0
         keys = users[:, None] * self.n + items
         place = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
         found = (self.keys[place] == keys) & (items >= 0) if len(self.keys) else np.zeros(items.shape, bool)
         return np.where(found, self.gains[place] if len(self.keys) else 0.0, 0.0)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All users, so many at a time that their `judged` stays small."""
+        every = np.arange(len(self.starts) - 1)
+        step = max(1, AT_ONCE // max(1, int(np.diff(self.starts).max())))
+        for first in range(0, len(every), step):
+            yield every[first : first + step]
 
     def judged(self, users: np.ndarray) -> np.ndarray:
         """All gains of users (b), padded with 0, (b m)."""

@@ -77,8 +77,10 @@ def _ranked(scores: np.ndarray, floor: np.ndarray, k: int) -> np.ndarray:
     few = np.count_nonzero(reach) <= FEW * k * u
     places = np.flatnonzero(reach) if few else _cut(scores, floor, k)
     count = np.bincount(places // n, minlength=u)
-    if count.max() > 4 * FEW * k:  # one row would make them all as wide
-        places, count = _cut(scores, floor, k), np.full(u, k)
+    if (wide := count > 4 * FEW * k).any():  # one such row would make them all as wide
+        cut = _cut(scores[wide], floor[wide], k)
+        cut = np.flatnonzero(wide)[cut // n] * n + cut % n
+        places, count = np.sort(np.concatenate([places[~wide[places // n]], cut])), np.where(wide, k, count)
     filled = np.arange(count.max()) < count[:, None]
     items, values = np.zeros(filled.shape, np.int64), np.full(filled.shape, -np.inf, scores.dtype)
     items[filled], values[filled] = places % n, scores.ravel()[places]

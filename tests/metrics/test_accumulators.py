@@ -15,15 +15,14 @@ from recattn_mini.metrics.gauc import gauc
 from recattn_mini.metrics.gini_of_exposure import gini_of_exposure
 from recattn_mini.metrics.mean_over_users import mean_over_users
 from recattn_mini.metrics.ndcg import ndcg
+from recattn_mini.metrics.recall import recall
 
 RANDOM = np.random.RandomState(0)
 GAINS = torch.from_numpy(RANDOM.randint(0, 4, (101, 7)) * (RANDOM.rand(101, 7) < 0.3)).double()
 JUDGED = torch.cat([GAINS, torch.from_numpy(RANDOM.randint(0, 2, (101, 3))).double()], 1)
 SCORES, LABELS = torch.from_numpy(RANDOM.randint(0, 30, 101) / 7), torch.from_numpy(RANDOM.rand(101) < 0.4)
-USERS, ITEMS = (
-    torch.from_numpy(RANDOM.randint(0, 9, 101)),
-    torch.from_numpy(np.stack([RANDOM.permutation(40)[:3] for _ in range(101)])),
-)
+USERS = torch.from_numpy(RANDOM.randint(0, 9, 101))
+ITEMS = torch.from_numpy(np.where(RANDOM.rand(101, 3) < 0.1, -1, RANDOM.rand(101, 40).argsort(axis=1)[:, :3]))
 
 
 def makers():
@@ -73,6 +72,20 @@ def test_a_batch_of_one_class_and_a_mean_of_means_are_no_obstacle():
     assert metric.compute() == 0.5
 
 
+def test_only_the_same_metric_can_be_merged():
+    figure = MeanOverUsers(ndcg, 5)
+    for other in (MeanOverUsers(ndcg, 10), MeanOverUsers(recall, 5), OverExamples(auc), figure):
+        with pytest.raises(ValueError, match="other must be another MeanOverUsers"):
+            figure.merge(other)
+
+
+def test_lists_of_two_lengths():
+    covered = OverLists(catalogue_coverage, 4)
+    covered.update(torch.tensor([[0, 1, 2]]))
+    covered.update(torch.tensor([[1], [2]]))
+    assert covered.compute() == 0.75
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_to_compute_from_is_an_error(name):
     with pytest.raises(ValueError, match="update was never called"):
@@ -99,6 +112,12 @@ for name, (make, arguments, _) in t.makers().items():
         rows = torch.arange(101)[:cut] if rank == 0 else torch.arange(101)[cut:]
         metric = t.filled(make, arguments, rows, 13)
         metric.gather()
+        try:
+            metric.gather()
+        except ValueError as error:
+            assert "would count them again" in str(error)
+        else:
+            raise AssertionError("gathered twice")
         found[name, case] = metric.compute()
 dist.destroy_process_group()
 sys.stdout.buffer.write(pickle.dumps(found))

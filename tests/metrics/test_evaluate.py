@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 
 from recattn_mini.metrics.evaluate import METRICS, evaluate, evaluate_lists
 from recattn_mini.metrics.protocol import Protocol
@@ -92,6 +93,24 @@ def test_memory_is_one_block_whatever_the_number_of_users():
     assert peaks[1] < peaks[0] + 4096 * 2000
 
 
+def test_a_user_with_many_relevant_items_widens_nobody_else():
+    n, users = 2000, 20_000
+    relevant = Relevant.of([range(1500), *([u % n] for u in range(1, users))], n)
+    tracemalloc.start()
+    evaluate(lambda of: np.zeros((len(of), n), np.float32), relevant, 10, UNFILTERED)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < users * 1500 * 8 / 4  # what truth takes as a matrix, and metrics sort copies of it
+
+
+def test_parts_are_all_users_once(monkeypatch):
+    monkeypatch.setattr("recattn_mini.metrics.relevant.AT_ONCE", 6)
+    relevant = Relevant.of([[0, 1, 2], [], [1], [0], [2]], 3)
+    assert [part.tolist() for part in relevant.parts()] == [[0, 1], [2, 3], [4]]
+    found = evaluate(np.array([[3.0, 2.0, 1.0]] * 5), relevant, 2, UNFILTERED, metrics=[recall_numpy])
+    np.testing.assert_array_equal(found.per_user["recall"], [2 / 3, np.nan, 1, 1, 0])
+
+
 def test_lists_are_judged_in_the_same_way(world):
     scores, truth, seen = world
     order = np.argsort(-np.where(masked(seen), -np.inf, scores), axis=1)[:, :9]
@@ -122,11 +141,13 @@ def test_no_figure_without_an_honest_protocol(world):
     relevant = Relevant.of(truth, 40)
     with pytest.raises(ValueError, match="protocol must be a Protocol"):
         evaluate(scores, relevant, 5, "leave one out")
+    with pytest.raises(ValueError, match="protocol must be a Protocol: split, candidates, seen; got None"):
+        evaluate(scores, relevant, 5)
     with pytest.raises(ValueError, match="protocol must be a Protocol"):
         evaluate_lists({}, {1: [2]}, 5, None)
-    with pytest.raises(ValueError, match="seen items are filtered, but no seen items came"):
+    with pytest.raises(ValueError, match="seen items are filtered, but none came"):
         evaluate(scores, relevant, 5, FILTERED)
-    with pytest.raises(ValueError, match="seen items are not filtered, but seen items came"):
+    with pytest.raises(ValueError, match="seen items are not filtered, but some came"):
         evaluate(scores, relevant, 5, UNFILTERED, seen=seen)
     with pytest.raises(ValueError, match="'filtered' or 'not filtered', got 'perhaps'"):
         Protocol("x", "full", "perhaps")
@@ -143,11 +164,47 @@ def test_sizes_have_to_fit(world):
         evaluate(scores, relevant, 5, FILTERED, seen=seen[:3])
 
 
+@pytest.mark.parametrize("items", [[-1], [40], [1.0], [[1]], np.zeros(40, bool)])
+def test_seen_items_are_items(world, items):
+    """A -1 that pads a row would mask the last item of the catalogue."""
+    scores, truth, seen = world
+    with pytest.raises(ValueError, match=r"seen\[9\] must be items from 0 to 39, got"):
+        evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=[*seen[:9], items, *seen[10:]])
+
+
+def test_an_empty_row_of_seen_items_has_no_dtype(world):
+    scores, truth, _ = world
+    relevant = Relevant.of(truth, 40)
+    got = evaluate(scores, relevant, 5, FILTERED, seen=[np.array([])] * 70)
+    assert got.figures == evaluate(scores, relevant, 5, UNFILTERED).figures
+
+
+def test_what_evaluate_does_not_take(world):
+    scores, truth, seen = world
+    relevant = Relevant.of(truth, 40)
+    with pytest.raises(ValueError, match=r"scores must be a floating numpy\.ndarray, got list"):
+        evaluate(scores.tolist(), relevant, 5, UNFILTERED)
+    with pytest.raises(ValueError, match=r"scores must be a floating numpy\.ndarray, got int64"):
+        evaluate(scores.astype(np.int64), relevant, 5, FILTERED, seen=seen)
+    with pytest.raises(ValueError, match=r"scores must be a floating numpy\.ndarray, got torch\.float32"):
+        evaluate(lambda users: torch.from_numpy(scores[users]), relevant, 5, FILTERED, seen=seen)
+    with pytest.raises(ValueError, match="block must be a whole number from 1, got 0"):
+        evaluate(scores, relevant, 5, UNFILTERED, block=0)
+    for metrics in ([], [recall_numpy, recall_numpy]):
+        with pytest.raises(ValueError, match="metrics must be at least one, each with a name of its own"):
+            evaluate(scores, relevant, 5, UNFILTERED, metrics=metrics)
+    with pytest.raises(ValueError, match="n - 1 = 39, or -1 for none, got 40 to 40"):
+        relevant.gains_of(np.array([0]), np.array([[40]]))
+    with pytest.raises(ValueError, match="users is empty"):
+        Relevant.of([], 5)
+
+
 @pytest.mark.parametrize(
     ("users", "told"),
     [
-        ([[1], [2, 2]], r"users\[1\] must be items from 0 to 4, each once, got \[2, 2\]"),
-        ([[5]], r"users\[0\] must be items from 0 to 4, each once, got \[5\]"),
+        ([[1], [2, 2]], r"users\[1\] must be items each once, got \[2, 2\]"),
+        ([[5]], r"users\[0\] must be items from 0 to 4, got \[5\]"),
+        ([[1.7]], r"users\[0\] must be items from 0 to 4, got \[1.7\]"),
         ([{1: -1.0}], "finite and not negative, got -1.0"),
     ],
 )
