@@ -89,8 +89,7 @@ def evaluate(
     catalogue_coverage@2  0.6667
     """
     if (_told(protocol).seen == "filtered") != (seen is not None):
-        came = "none" if seen is None else "some"
-        raise ValueError(f"protocol says seen items are {_told(protocol).seen}, but {came} came")
+        raise ValueError(f"protocol says seen items are {_told(protocol).seen}, but seen is {type(seen).__name__}")
     lists = list(_ranked(scores, truth, k, seen, block))
     gains = np.concatenate([truth.gains_of(users, items) for users, items in lists])
     coverage = catalogue_coverage_numpy(np.concatenate([items for _, items in lists]), truth.n)

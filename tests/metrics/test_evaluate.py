@@ -145,9 +145,9 @@ def test_no_figure_without_an_honest_protocol(world):
         evaluate(scores, relevant, 5)
     with pytest.raises(ValueError, match="protocol must be a Protocol"):
         evaluate_lists({}, {1: [2]}, 5, None)
-    with pytest.raises(ValueError, match="seen items are filtered, but none came"):
+    with pytest.raises(ValueError, match="seen items are filtered, but seen is NoneType"):
         evaluate(scores, relevant, 5, FILTERED)
-    with pytest.raises(ValueError, match="seen items are not filtered, but some came"):
+    with pytest.raises(ValueError, match="seen items are not filtered, but seen is list"):
         evaluate(scores, relevant, 5, UNFILTERED, seen=seen)
     with pytest.raises(ValueError, match="'filtered' or 'not filtered', got 'perhaps'"):
         Protocol("x", "full", "perhaps")
