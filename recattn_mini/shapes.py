@@ -117,7 +117,7 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         ]
         verb = {"": "be", "leading": "have leading axes that broadcast, as", "all": "broadcast to"}[expected.broadcasts]
         raise ValueError(f"{name} must {verb} {expected}, {''.join(known)}got {shape}")
-    if expected.dtype in VALUES:
+    if expected.dtype in VALUES and _kind(x) != "bool":  # True and False are good gains, labels and chances
         _check_values(name, x, *VALUES[expected.dtype])
     if expected.broadcasts or (expected.leading == "*" and not expected.letters):
         return

@@ -26,7 +26,11 @@ def ndcg_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     >>> ndcg_numpy(np.array([[0, 1], [0, 0]]), np.array([[1, 0], [0, 0]]), 2).round(4)  # 1 / log₂ 3; nothing to find
     array([0.6309,    nan])
     """
-    ideal = dcg_numpy(-np.sort(-judged.astype(np.float64), axis=1), k)
+    if judged.dtype == bool:  # no sort: the best list of R ones is min(R, k) ones
+        best = np.r_[0.0, dcg_numpy(np.tri(min(k, judged.shape[1]), dtype=bool), k)]
+        ideal = best[np.minimum(judged.sum(axis=1), k)]
+    else:
+        ideal = dcg_numpy(-np.sort(-judged.astype(np.float64), axis=1), k)
     return dcg_numpy(gains, k) / np.where(ideal == 0, np.nan, ideal)
 
 
