@@ -1,5 +1,7 @@
 """What several metrics ask of their arguments beyond shape and kind."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 
@@ -31,3 +33,16 @@ def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if not len(delta):
         raise ValueError("a and b must hold a number, got only NaN")
     return delta
+
+
+def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
+    """A user's items, whole numbers from 0 to n - 1: as an index, -1 would be the last item, and 1.7 would be 1.
+
+    >>> items_of_user("seen[3]", [4, 0], 5)
+    array([4, 0])
+    """
+    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
+    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
+    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
+        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
+    return came.astype(np.int64)

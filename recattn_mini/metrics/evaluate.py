@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from recattn_mini.metrics._checks import items_of_user
 from recattn_mini.metrics.average_precision import average_precision_numpy
 from recattn_mini.metrics.catalogue_coverage import catalogue_coverage_numpy
 from recattn_mini.metrics.gains import Truth, gains_of_lists_numpy
@@ -23,7 +24,7 @@ from recattn_mini.metrics.precision import precision_numpy
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
-from recattn_mini.metrics.relevant import Relevant, items_of_user
+from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.shapes import takes
 

@@ -11,22 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recattn_mini.metrics._checks import check_items
+from recattn_mini.metrics._checks import check_items, items_of_user
 
 AT_ONCE = 2**20  # gains, so that one user with thousands of them does not widen the rows of all the others
-
-
-def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
-    """A user's items, whole numbers from 0 to n - 1: as an index, -1 would be the last item, and 1.7 would be 1.
-
-    >>> items_of_user("seen[3]", [4, 0], 5)
-    array([4, 0])
-    """
-    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
-    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
-    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
-        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
-    return came.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

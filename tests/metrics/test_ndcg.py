@@ -112,11 +112,15 @@ def test_torchmetrics_averages_over_ties_too_and_sees_nothing_between_two_float3
 
 
 @EXPONENTIAL
-def test_grades_of_0_and_1_are_the_same_either_way(form):
+@pytest.mark.parametrize("k", [1, 4, 20])
+def test_grades_of_0_and_1_are_the_same_either_way_and_in_any_dtype(form, k):
     random = np.random.RandomState(0)
-    gains = random.rand(30, 6) < 0.4
-    linear = given_to(ndcg if form is ndcg_exponential else ndcg_numpy, gains, gains, 4)
-    np.testing.assert_allclose(given_to(form, gains, gains, 4), linear, rtol=1e-15)
+    judged = random.rand(60, 9) < 0.3
+    gains, linear = judged[:, :6], ndcg if form is ndcg_exponential else ndcg_numpy
+    want = given_to(form, gains, judged, k)
+    assert np.isnan(want).any()
+    for dtype in (np.bool_, np.int64, np.float32):
+        np.testing.assert_allclose(given_to(linear, gains.astype(dtype), judged.astype(dtype), k), want, rtol=1e-13)
 
 
 @EXPONENTIAL
