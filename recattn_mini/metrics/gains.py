@@ -14,6 +14,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
 
 Truth = Mapping[Hashable, Collection[Hashable] | Mapping[Hashable, float]]
@@ -26,6 +27,7 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
     >>> gains_of_items_numpy(np.array([[2, 0, -1]]), np.array([[3.0, 0.0, 1.0]]))  # -1: the list has ended
     array([[1., 3., 0.]])
     """
+    check_items(items, relevance.shape[1])
     gains = np.take_along_axis(relevance, np.maximum(items, 0), axis=1)
     return np.where(items < 0, np.zeros_like(gains), gains)
 
@@ -33,6 +35,7 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
 @takes(items="int u k", relevance="gains u n")
 def gains_of_items(items: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
     """What each place of the lists items (u k) is worth by relevance (u n) -> (u k), in relevance's dtype."""
+    check_items(items.cpu().numpy(), relevance.shape[1])
     return relevance.gather(1, items.clamp_min(0)).masked_fill(items < 0, 0)
 
 

@@ -169,3 +169,14 @@ def test_the_sum_over_users_is_exact():
     for order in (values[::-1], values[[1, 4, 0, 3, 2]]):
         assert mean_over_users_numpy(order.copy()) == Mean(0.5, 4, 1)
         assert mean_over_users(torch.from_numpy(order.copy())) == Mean(0.5, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"), [([0, 0, 2], r"items\[0\] has 0 twice"), ([0, 1, 3], "items must be from 0 to n - 1 = 2")]
+)
+def test_items_twice_or_outside_the_catalogue_are_an_error(row, told):
+    items, relevance = np.array([row]), np.array([[1, 0, 1]])
+    with pytest.raises(ValueError, match=told):
+        gains_of_items_numpy(items, relevance)
+    with pytest.raises(ValueError, match=told):
+        gains_of_items(torch.from_numpy(items), torch.from_numpy(relevance))

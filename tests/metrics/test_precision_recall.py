@@ -63,7 +63,7 @@ def rankings(draw):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(ranking=rankings(), k=st.integers(1, 12))
-@example(ranking=(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0]]), np.array([[1, 1, 1], [0, 0, 1], [0, 0, 0]])), k=2)
+@example(ranking=(np.array([[1, 0, 1], [0, 0, 1], [0, 0, 0]]), np.array([[1, 1, 1], [0, 0, 1], [0, 0, 0]])), k=2)
 @settings(max_examples=60, deadline=None)
 def test_the_definition_in_fractions(name, ranking, k):
     gains, judged = ranking
