@@ -104,6 +104,7 @@ def test_no_lesson_holds_an_answer_or_an_output(name: str):
     read = json.loads(lessons.fresh(name))
     program, broken = notebook.program(read, name)
     assert not broken
+    assert set(notebook.answers_in(program)) == set(lessons.exercises(read)), "a name of an answer is used for another"
     stubs = {s.node.name: s for s in program if getattr(s.node, "name", None) in answer_names()}  # type: ignore[attr-defined]
     assert set(stubs) == set(lessons.exercises(read))
     assert all(notebook.is_stub(statement) for statement in stubs.values())

@@ -267,8 +267,8 @@ check(average_precision_numpy)
 
 # %%
 a_b, judged = np.array([[0.0, 3, 0], [1, 1, 1]]), np.array([[3.0, 1, 1, 1]] * 2)
-for name, ndcg in (("linear", library.ndcg.ndcg_numpy), ("2^g - 1", library.ndcg.ndcg_exponential_numpy)):
-    a, b = ndcg(a_b, judged, 3)
+for name, metric in (("linear", library.ndcg.ndcg_numpy), ("2^g - 1", library.ndcg.ndcg_exponential_numpy)):
+    a, b = metric(a_b, judged, 3)
     print(f"{name:8} A {a:.4f}   B {b:.4f}")
 a, b = library.ndcg.ndcg_numpy(a_b > 0, judged > 0, 3)
 print(f"binary   A {a:.4f}   B {b:.4f}")
