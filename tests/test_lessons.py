@@ -5,6 +5,8 @@ Lessons are built from their sources here, so that what a learner wrote into les
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -114,3 +116,10 @@ def test_no_lesson_holds_an_answer_or_an_output(name: str):
 def test_every_exercise_is_asked_in_a_lesson():
     asked = {answer_names()[answer] for name in NAMES for answer in lessons.exercises(json.loads(lessons.fresh(name)))}
     assert asked == set(answer_names().values())
+
+
+def test_pytest_lessons_judges_notebooks_and_nothing_else():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "lessons"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    assert ".ipynb::" in told
+    assert not re.search(r"\.py\b", told), told
