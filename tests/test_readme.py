@@ -13,6 +13,7 @@ from recattn_mini import lessons
 from recattn_mini.exercises import names
 from recattn_mini.judge.diagnosis import wrong_answers
 from recattn_mini.judge.judge import judge, load
+from recattn_mini.metrics.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,6 +50,11 @@ def test_the_number_of_known_wrong_answers():
     for name, exercises in asked.items():
         assert f"{sum(len(wrong_answers(load(ex))) for ex in exercises)} in lesson {name[:2]}" in README
     assert set().union(*asked.values()) == set(names())
+
+
+def test_the_number_of_libraries():
+    libraries = {name.split(" (")[0] for name in CONVENTIONS} - {"recattn_mini"}
+    assert f"The rules of {len(libraries)} libraries" in README
 
 
 def _exercises(name: str) -> list[str]:
