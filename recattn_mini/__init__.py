@@ -12,6 +12,8 @@ the README's table has a row `softmax`. The library *is* the answer key: lessons
     h  query heads            s  key positions         e  width of v            n  candidate items
     g  key/value heads        a  width of a score's    c  width of k where it   k  cutoff of a ranking
                                  hidden layer             differs from q's      r  rank, counted from 1
+    m  what a user could      f  features of an item
+       have gained
 
 Tensors are laid out `(b h t d)`. Functions that treat all leading axes alike say `(... t d)`.
 

@@ -5,7 +5,7 @@ Rule    No figure without a protocol. Seen items are masked on a copy of the blo
         Users without relevant items are left out of the means and counted.
 Cost    One block of scores in memory, whatever the number of users; relevance is never a matrix (u n).
 Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
-Source  Split, candidates, seen filter, ties, cutoff and users decide as much as the model: Cañamares, Castells 2020.
+Source  Options that decide as much as the model: Cañamares, Castells, Moffat 2020.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -89,14 +89,14 @@ def evaluate(
     recall@2              1.0000
     catalogue_coverage@2  0.6667
     """
-    if (_told(protocol).seen == "filtered") != (seen is not None):
-        raise ValueError(f"protocol says seen items are {_told(protocol).seen}, but seen is {type(seen).__name__}")
+    protocol = _told(protocol)
+    if (protocol.seen == "filtered") != (seen is not None):
+        raise ValueError(f"protocol says seen items are {protocol.seen}, but seen is {type(seen).__name__}")
     lists = list(_ranked(scores, truth, k, seen, block))
     gains = np.concatenate([truth.gains_of(users, items) for users, items in lists])
     coverage = catalogue_coverage_numpy(np.concatenate([items for _, items in lists]), truth.n)
-    return _figures(
-        _told(protocol), k, metrics, ((gains[users], truth.judged(users)) for users in truth.parts()), coverage
-    )
+    parts = ((gains[users], truth.judged(users)) for users in truth.parts())
+    return _figures(protocol, k, metrics, parts, coverage)
 
 
 def evaluate_lists(

@@ -7,6 +7,7 @@ Axes    items (u k) with -1 where a list has ended; relevance (u n) -> gains (u 
 Rule    An item twice in one list is an error: counted twice, recall exceeds 1. A relevant item that was not ranked
         still is in judged. Users come in the order of `truth`, then those that only have a list.
 Asked   "What exactly goes into your metric: which items, whose relevance, and what of users who are missing?"
+Source  Järvelin, Kekäläinen 2002, 2.1: a list as its vector of gains.
 """
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -100,5 +101,5 @@ def gains_of_lists_numpy(lists: Mapping[Hashable, Sequence[Hashable]], truth: Tr
 
 
 def _padded(rows: list[list[float]]) -> np.ndarray:
-    width = max(1, *(len(row) for row in rows)) if len(rows) > 1 else max(1, len(rows[0]))
+    width = max(1, *map(len, rows))
     return np.array([row + [0.0] * (width - len(row)) for row in rows])

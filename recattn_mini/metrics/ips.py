@@ -31,8 +31,8 @@ def ips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
 def snips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
     """rewards (n), weights (n) -> the self-normalised estimate.
 
-    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 0.4])).__round__(6)  # (0.4 + 2) / 4
-    0.6
+    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 1.2])).__round__(6)  # 2.4 / 4.8; IPS says 2.4 / 4
+    0.5
     """
     weights = weights.astype(np.float64)
     total = weights.sum()

@@ -7,6 +7,7 @@ Rule    Users without a value are left out and counted: the figure comes with bo
         no figure, and that is an error. Every user counts alike (macro); pooling hits first (micro) favours the heavy.
         The sum is exact, so the order of users, batches or machines does not change the last digit.
 Asked   "A user has no click in the test week: 0, skipped, or NaN? How does that move your figure?"
+Source  Macro- and micro-averaging: Manning, Raghavan, Schütze 2008, 13.6.
 """
 
 import math

@@ -27,16 +27,14 @@ def personalisation_numpy(items: np.ndarray, n: int) -> float:
     listed = items >= 0
     length = listed.sum(axis=1)
     weight = np.repeat(1 / np.sqrt(np.maximum(length, 1)), length)
-    return _from_sums(np.bincount(items[listed], weight, minlength=n), int((length > 0).sum()), len(items))
+    if len(items) < 2:
+        raise ValueError(f"items must have two users or more, got {len(items)}")
+    sums = np.bincount(items[listed], weight, minlength=n)
+    pairs = len(items) * (len(items) - 1)
+    return float(1 - (sums @ sums - np.count_nonzero(length)) / pairs)  # a user is no pair with itself
 
 
 @takes(items="int u k", n="count")
 def personalisation(items: torch.Tensor, n: int) -> float:
     """items (u k) of a catalogue of n -> 1 - the mean cosine of two users' lists."""
     return personalisation_numpy(items.cpu().numpy(), n)
-
-
-def _from_sums(sums: np.ndarray, listed: int, users: int) -> float:
-    if users < 2:
-        raise ValueError(f"items must have two users or more, got {users}")
-    return float(1 - (sums @ sums - listed) / (users * (users - 1)))

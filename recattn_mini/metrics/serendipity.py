@@ -11,7 +11,6 @@ Source  Murakami et al. 2008; Ge et al. 2010, 2.2 (the primitive model here: pop
 import numpy as np
 import torch
 
-from recattn_mini.metrics._checks import check_items
 from recattn_mini.metrics.gains import gains_of_items, gains_of_items_numpy
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 from recattn_mini.shapes import takes
@@ -24,7 +23,6 @@ def serendipity_numpy(items: np.ndarray, relevance: np.ndarray, popularity: np.n
     >>> serendipity_numpy(np.array([[0, 2]]), np.array([[1, 0, 1]]), np.array([0.9, 0.8, 0.1]))  # 0 was to be expected
     array([0.5])
     """
-    check_items(items, len(popularity))
     k = items.shape[1]
     expected = np.isin(items, top_k_numpy(popularity[None].astype(np.float64), k))
     relevant = gains_of_items_numpy(items, relevance) > 0
@@ -34,7 +32,6 @@ def serendipity_numpy(items: np.ndarray, relevance: np.ndarray, popularity: np.n
 @takes(items="int u k", relevance="gains u n", popularity="chances n")
 def serendipity(items: torch.Tensor, relevance: torch.Tensor, popularity: torch.Tensor) -> torch.Tensor:
     """items (u k), relevance (u n), popularity (n) -> (u), NaN where nothing is relevant."""
-    check_items(items.cpu().numpy(), len(popularity))
     k = items.shape[1]
     expected = torch.isin(items, top_k(popularity[None].double(), k))
     relevant = gains_of_items(items, relevance) > 0
