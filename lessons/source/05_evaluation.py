@@ -102,6 +102,7 @@ import recattn_mini.metrics.recalibrate
 import recattn_mini.metrics.recall
 import recattn_mini.metrics.reciprocal_rank
 import recattn_mini.metrics.relevant
+import recattn_mini.metrics.team_draft_interleaving
 import recattn_mini.metrics.top_k
 from recattn_mini.check import check, hint, solution
 from recattn_mini.data import movielens
@@ -610,7 +611,7 @@ check(novelty_numpy)
 # <details><summary><b>How many users for a relative change of one per cent? 要检测百分之一的相对变化需要多少用户？</b></summary>
 #
 # For two groups and a rate $p$: about $16\,(1 - p) / (p\,\delta^2)$ a group for power 80 at level 5, with $\delta$ the relative change.
-# At a click rate of one in a hundred that is 16 million impressions, and more if users count instead of impressions. Variance reduction by pre-period
+# At a click rate of one in a hundred that is some 16 million impressions (below), and more if users count instead of impressions. Variance reduction by pre-period
 # data (CUPED) or interleaving needs far fewer.
 # </details>
 #
@@ -626,6 +627,27 @@ check(novelty_numpy)
 # adds that constant to SNIPS; to IPS it adds the constant times the mean weight, which is noise.
 # </details>
 
+# %%
+p, change = 0.01, 0.01
+print(
+    f"impressions a group for a relative change of {change:.0%} at a click rate of {p:.0%}: {16 * (1 - p) / (p * change**2):,.0f}"
+)
+
+draw = np.random.RandomState(0)
+reward, weight = draw.rand(1000), draw.exponential(size=1000)
+for name, estimate in (("IPS", library.ips.ips_numpy), ("SNIPS", library.ips.snips_numpy)):
+    print(f"all rewards plus 1: {name:5} moves by {estimate(reward + 1, weight) - estimate(reward, weight):.4f}")
+
+better, worse = list(range(10)), list(range(10))[::-1]  # both rank ten items; item 0 is the best
+won = [
+    library.team_draft_interleaving.credit(
+        *(shown := library.team_draft_interleaving.team_draft_interleaving(better, worse, 6, draw)),
+        {item for item in shown[0] if draw.rand() < 0.5 / (1 + item)},
+    )
+    for _ in range(200)
+]
+print(f"interleaving, 200 users: the better ranker wins {won.count(1)}, loses {won.count(-1)}")
+
 # %% [markdown] tags=["trap"]
 # ## Traps
 #
@@ -633,7 +655,7 @@ check(novelty_numpy)
 # - `1 / np.log2(rank)` with ranks from 1 divides by zero; ranks from 0 need `log2(r + 2)`.
 # - No hit: `argmax` of all False is 0, which reads as rank 1.
 # - A metric that is computed in float32 makes ties of scores that differ by less.
-# - scikit-learn's `roc_auc_score` and `ndcg_score` average over ties; most recommender libraries break them.
+# - scikit-learn's `roc_auc_score` and `ndcg_score` average over ties; most ranking libraries break them, each by its own rule.
 # - Duplicates in a list lift recall above 1 in several libraries. Here they are an error.
 
 # %%
@@ -642,6 +664,9 @@ try:
 except ValueError as error:
     print(error)
 print("argmax of no hit:", np.array([False, False, False]).argmax())
+with np.errstate(divide="ignore"):
+    print("1 / log2 of rank 1:", 1 / np.log2(1.0))
+print("1 + 1e-9 above 1, in float32:", bool(np.float32(1 + 1e-9) > np.float32(1)))
 
 # %% [markdown]
 # ## Sources
@@ -649,6 +674,7 @@ print("argmax of no hit:", np.array([False, False, False]).argmax())
 # - Järvelin, Kekäläinen: *Cumulated gain-based evaluation of IR techniques*, ACM TOIS 2002
 # - McSherry, Najork: *Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores*, ECIR 2008
 # - Krichene, Rendle: *On Sampled Metrics for Item Recommendation*, KDD 2020
+# - Petrov, Macdonald: *A Systematic Review and Replicability Study of BERT4Rec for Sequential Recommendation* (.28 and .80), RecSys 2022
 # - Zhou et al.: *Deep Interest Network for Click-Through Rate Prediction* (GAUC), KDD 2018, [1706.06978](https://arxiv.org/abs/1706.06978)
 # - He et al.: *Practical Lessons from Predicting Clicks on Ads at Facebook* (normalised entropy, recalibration), ADKDD 2014
 # - Swaminathan, Joachims: *The Self-Normalized Estimator for Counterfactual Learning*, NeurIPS 2015

@@ -12,6 +12,7 @@ Source  Zhu et al. 2017 (OCPC); Zhou et al. 2018 (DIN), 5.2. Some weigh by click
 import numpy as np
 import torch
 
+from recattn_mini.metrics._sortable import sortable_bits
 from recattn_mini.shapes import takes
 
 
@@ -44,24 +45,13 @@ def _in_order(scores: np.ndarray, positive: np.ndarray, users: np.ndarray) -> tu
     if users.min() < 0 or users.max() >= 1 << 31:
         users = np.unique(users, return_inverse=True)[1]
     # user, score and label in one number: numbers are sorted many times faster than rows
-    keys = users.astype(np.uint64) << np.uint64(33) | _sortable_bits(scores) << np.uint64(1) | positive
+    keys = users.astype(np.uint64) << np.uint64(33) | sortable_bits(scores).astype(np.uint64) << np.uint64(1) | positive
     keys.sort()
     return _changes(keys >> np.uint64(33)), _changes(keys >> np.uint64(1)), (keys & np.uint64(1)).astype(bool)
 
 
 def _changes(x: np.ndarray) -> np.ndarray:
     return np.r_[True, x[1:] != x[:-1]]
-
-
-def _sortable_bits(scores: np.ndarray) -> np.ndarray:
-    """Float32 scores as uint64 that sort the same way; 0.0 and -0.0 are one.
-
-    >>> np.argsort(_sortable_bits(np.array([1, -2, 0, -np.inf], np.float32))).tolist()
-    [3, 1, 2, 0]
-    """
-    bits = (scores + np.float32(0)).view(np.uint32)  # -0.0 + 0.0 is 0.0
-    flipped = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
-    return flipped.astype(np.uint64)
 
 
 def _by_impressions(wins: np.ndarray, pairs: np.ndarray, size: np.ndarray) -> float:

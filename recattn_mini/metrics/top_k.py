@@ -13,6 +13,7 @@ Source  `np.argsort(kind="stable")` says what is meant; argpartition, torch.topk
 import numpy as np
 import torch
 
+from recattn_mini.metrics._sortable import sortable_bits
 from recattn_mini.shapes import takes
 
 AT_ONCE = 2**18  # scores: what stays in the cache from one pass to the next
@@ -42,9 +43,8 @@ def top_k_numpy(scores: np.ndarray, k: int) -> np.ndarray:
 
 def _packed(scores: np.ndarray, k: int) -> np.ndarray:
     """Of few items: score and item in one integer, lowest first, so that there are no ties."""
-    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 + 0 is 0.0: they tie, and their bits differ
-    keys = (bits ^ (~(bits >> 31) & 0x7FFFFFFF)).view(np.uint32).astype(np.uint64)
-    masked = np.uint64(0xFF800000)  # -inf
+    keys = (~sortable_bits(scores)).astype(np.uint64)
+    masked = np.uint64(0xFF800000)  # what -inf has become
     keys <<= np.uint64(32)
     keys |= np.arange(scores.shape[1], dtype=np.uint64)
     keys.partition(k - 1, axis=1)
