@@ -47,3 +47,9 @@ def per_user(of_one: Callable, gains: torch.Tensor, judged: torch.Tensor, k: int
         for g, j in zip(gains.tolist(), judged.tolist(), strict=True)
     ]
     return torch.tensor(values, dtype=torch.float64)
+
+
+def relevant(judged: torch.Tensor) -> torch.Tensor:
+    """R, the number of each user's relevant items, and NaN where there is none."""
+    found = (judged > 0).sum(1).double()
+    return torch.where(found == 0, torch.nan, found)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from recattn_mini.exercises._pairs import pairs_won
 from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.auc import auc, auc_numpy
 
@@ -67,7 +68,7 @@ def check_worked_example(f):
 
 
 @teaching
-def check_pairs(f):
+def checkpairs_won(f):
     "the share of pairs (positive, negative) in the right order, whatever the share of positives; of a view too"
     _agrees(f, "typical", "a view", "one positive")
 
@@ -93,11 +94,6 @@ def check_masked_scores(f):
     _agrees(f, "masked")
 
 
-def _pairs(scores, labels, tie=0.5):
-    high, low = scores[labels == 1][:, None], scores[labels == 0]
-    return ((high > low).double() + tie * (high == low)).mean()
-
-
 def _rank_sum(scores, labels):
     """The sum of the positives' ranks from 1, tied rows by their mean rank."""
     below = (scores[:, None] > scores).sum(1) + 0.5 * (scores[:, None] == scores).sum(1)
@@ -106,12 +102,12 @@ def _rank_sum(scores, labels):
 
 @wrong("a tied pair counts nothing (>): it is worth half, or a constant model gets 0")
 def ties_lose(scores, labels):
-    return _pairs(scores, labels, tie=0)
+    return pairs_won(scores, labels, tie=0)
 
 
 @wrong("a tied pair counts as won (>=): it is worth half, or a constant model gets 1")
 def ties_win(scores, labels):
-    return _pairs(scores, labels, tie=1)
+    return pairs_won(scores, labels, tie=1)
 
 
 @wrong("ranks by argsort: tied rows get different ranks, by the order they stand in. Give them their mean rank")
@@ -129,12 +125,12 @@ def walked_down(scores, labels):
 
 @wrong("the sign is turned round: a positive above a negative is a win")
 def turned_round(scores, labels):
-    return _pairs(-scores, labels)
+    return pairs_won(-scores, labels)
 
 
 @wrong("the arguments have changed places: scores come first, then labels")
 def labels_as_scores(scores, labels):
-    return _pairs(labels.double(), (scores > 0.5).long())
+    return pairs_won(labels.double(), (scores > 0.5).long())
 
 
 @wrong("this is accuracy at a threshold of 0.5: AUC has no threshold, it compares pairs")
@@ -143,15 +139,15 @@ def accuracy(scores, labels):
 
 
 @wrong("divided by n²: of all pairs of rows only those of a positive and a negative count, P · N of them")
-def of_all_ordered_pairs(scores, labels):
+def of_all_orderedpairs_won(scores, labels):
     p, n = (labels == 1).sum(), (labels == 0).sum()
-    return _pairs(scores, labels) * p * n / (p + n) ** 2
+    return pairs_won(scores, labels) * p * n / (p + n) ** 2
 
 
 @wrong("divided by n (n - 1) / 2: pairs of one class cannot be in the wrong order. Divide by P · N")
-def of_all_pairs(scores, labels):
+def of_allpairs_won(scores, labels):
     p, n = (labels == 1).sum(), (labels == 0).sum()
-    return _pairs(scores, labels) * p * n / ((p + n) * (p + n - 1) / 2)
+    return pairs_won(scores, labels) * p * n / ((p + n) * (p + n - 1) / 2)
 
 
 @wrong("ranks from 0 in the formula for ranks from 1: every positive is one place too low, and 1/N is lost")
@@ -168,17 +164,17 @@ def ranks_of_positives_kept(scores, labels):
 
 @wrong("scores are cut to 0 … 1 first: logits beyond become tied. Compare them as they are")
 def clipped(scores, labels):
-    return _pairs(scores.clamp(0, 1), labels)
+    return pairs_won(scores.clamp(0, 1), labels)
 
 
 @wrong("thresholds at 0.005, 0.010, … instead of at the scores: what falls between two of them is tied")
 def binned(scores, labels):
-    return _pairs((scores.clamp(0, 1) * 200).floor(), labels)
+    return pairs_won((scores.clamp(0, 1) * 200).floor(), labels)
 
 
 @wrong("a float32 on the way: scores that differ in their twelfth digit become tied")
 def through_float32(scores, labels):
-    return _pairs(scores.float(), labels)
+    return pairs_won(scores.float(), labels)
 
 
 @wrong("differences of scores: -inf minus -inf is NaN, neither above 0 nor 0. Compare (>, ==) instead of subtracting")

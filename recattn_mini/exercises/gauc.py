@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import torch
 
+from recattn_mini.exercises._pairs import pairs_won
 from recattn_mini.exercises._spec import float64, right, same, wrong
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
@@ -91,19 +92,14 @@ def check_ties(f):
     _agrees(f, "ties")
 
 
-def _auc(scores, labels, tie=0.5):
-    high, low = scores[labels == 1][:, None], scores[labels == 0]
-    return ((high > low).double() + tie * (high == low)).mean().item()
-
-
-def _mean(scores, labels, groups, weight=lambda p, n: p + n, one_class=None, auc=_auc):
+def _mean(scores, labels, groups, weight=lambda p, n: p + n, one_class=None, auc=pairs_won):
     """The mean over groups (masks or slices) of rows; a user of one class counts as `one_class`, or not at all."""
     total, weights = 0.0, 0.0
     for rows in groups:
         s, y = scores[rows], labels[rows]
         p, n = int((y == 1).sum()), int((y == 0).sum())
         if p and n:
-            total, weights = total + weight(p, n) * auc(s, y), weights + weight(p, n)
+            total, weights = total + weight(p, n) * float(auc(s, y)), weights + weight(p, n)
         elif one_class is not None:
             total, weights = total + weight(p, n) * one_class, weights + weight(p, n)
     return total / weights if weights else float("nan")
@@ -165,7 +161,7 @@ def clicked_all_is_zero(scores, labels, users):
 
 @wrong("this is the AUC of all rows together: compare a click only with rows of the same user")
 def over_everything(scores, labels, users):
-    return _auc(scores, labels)
+    return pairs_won(scores, labels).item()
 
 
 @wrong("scores minus the user's mean, then one AUC of all rows: rows of two users are still compared")
@@ -173,7 +169,7 @@ def centred_and_pooled(scores, labels, users):
     centred = scores.clone()
     for rows in _each(users):
         centred[rows] -= scores[rows].mean()
-    return _auc(centred, labels)
+    return pairs_won(centred, labels).item()
 
 
 @wrong("each run of equal ids is taken for a user: rows of one user may stand apart. Sort by user, or mask")
@@ -195,18 +191,18 @@ def ids_are_places(scores, labels, users):
 
 @wrong("a tied pair counts nothing (>): it is worth half")
 def ties_lose(scores, labels, users):
-    return _mean(scores, labels, _each(users), auc=lambda s, y: _auc(s, y, tie=0))
+    return _mean(scores, labels, _each(users), auc=lambda s, y: pairs_won(s, y, tie=0))
 
 
 @wrong("a tied pair counts as won (>=): it is worth half")
 def ties_win(scores, labels, users):
-    return _mean(scores, labels, _each(users), auc=lambda s, y: _auc(s, y, tie=1))
+    return _mean(scores, labels, _each(users), auc=lambda s, y: pairs_won(s, y, tie=1))
 
 
 @wrong("ranks by argsort: tied rows get different ranks, by the order they stand in. Give them their mean rank")
 def ranks_by_argsort(scores, labels, users):
     def by_luck(s, y):
-        return _auc(s.argsort(stable=True).argsort(stable=True), y)
+        return pairs_won(s.argsort(stable=True).argsort(stable=True), y)
 
     return _mean(scores, labels, _each(users), auc=by_luck)
 
@@ -214,7 +210,7 @@ def ranks_by_argsort(scores, labels, users):
 @wrong("rows are walked from the best down, tied ones as they stand: count a tied pair half, or walk tied rows at once")
 def walked_down(scores, labels, users):
     def by_luck(s, y):
-        return _auc(-s.argsort(descending=True, stable=True).argsort(), y)
+        return pairs_won(-s.argsort(descending=True, stable=True).argsort(), y)
 
     return _mean(scores, labels, _each(users), auc=by_luck)
 
@@ -227,7 +223,7 @@ def turned_round(scores, labels, users):
 @wrong("the weighted sum is divided by the number of users: divide by the sum of their weights")
 def over_the_number_of_users(scores, labels, users):
     both = [rows for rows in _each(users) if 0 < labels[rows].sum() < rows.sum()]
-    return sum(rows.sum().item() * _auc(scores[rows], labels[rows]) for rows in both) / len(both)
+    return sum(rows.sum().item() * pairs_won(scores[rows], labels[rows]).item() for rows in both) / len(both)
 
 
 @right

@@ -2,7 +2,7 @@
 
 import torch
 
-from recattn_mini.exercises._lists import cases, per_user
+from recattn_mini.exercises._lists import cases, per_user, relevant
 from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.recall import recall, recall_numpy
 
@@ -58,50 +58,45 @@ def _hits(gains, k):
     return (gains[:, :k] > 0).sum(1).double()
 
 
-def _relevant(judged):
-    found = (judged > 0).sum(1).double()
-    return torch.where(found == 0, torch.nan, found)
-
-
 @wrong("that is the hit rate: whether anything was found. Recall is how much of it")
 def hit_rate_instead(gains, judged, k):
-    return (_hits(gains, k) > 0).double() + 0 * _relevant(judged)
+    return (_hits(gains, k) > 0).double() + 0 * relevant(judged)
 
 
 @wrong("divided by k: that is precision")
 def precision_instead(gains, judged, k):
-    return _hits(gains, k) / k + 0 * _relevant(judged)
+    return _hits(gains, k) / k + 0 * relevant(judged)
 
 
 @wrong("divided by min(k, R): a capped recall, which is another metric. Divide by R")
 def capped(gains, judged, k):
-    return _hits(gains, k) / _relevant(judged).clamp_max(k)
+    return _hits(gains, k) / relevant(judged).clamp_max(k)
 
 
 @wrong("divided by the relevant items in the list: what was never ranked is missing from R. Count judged")
 def relevant_in_the_list(gains, judged, k):
-    return (_hits(gains, k) / (gains > 0).sum(1)).nan_to_num(0) + 0 * _relevant(judged)
+    return (_hits(gains, k) / (gains > 0).sum(1)).nan_to_num(0) + 0 * relevant(judged)
 
 
 @wrong("no cutoff: all places count, not the first k")
 def no_cutoff(gains, judged, k):
-    return _hits(gains, gains.shape[1]) / _relevant(judged)
+    return _hits(gains, gains.shape[1]) / relevant(judged)
 
 
 @wrong("k - 1 places: a slice up to k holds k")
 def one_place_short(gains, judged, k):
-    return _hits(gains, k - 1) / _relevant(judged)
+    return _hits(gains, k - 1) / relevant(judged)
 
 
 @wrong("k + 1 places")
 def one_place_more(gains, judged, k):
-    return _hits(gains, k + 1) / _relevant(judged)
+    return _hits(gains, k + 1) / relevant(judged)
 
 
 @wrong("pooled over users (micro): every user is a figure of their own")
 def micro(gains, judged, k):
-    relevant = (judged > 0).sum(1)
-    return torch.where(relevant == 0, torch.nan, _hits(gains, k).sum() / relevant.sum())
+    count = (judged > 0).sum(1)
+    return torch.where(count == 0, torch.nan, _hits(gains, k).sum() / count.sum())
 
 
 @wrong("grades are added up: count items, with > 0")
@@ -112,22 +107,22 @@ def grades_added(gains, judged, k):
 
 @wrong("only grade 1 counts as relevant: anything above 0 does")
 def grade_one_only(gains, judged, k):
-    return (gains[:, :k] == 1).sum(1) / _relevant(judged)
+    return (gains[:, :k] == 1).sum(1) / relevant(judged)
 
 
 @wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
 def zero_where_nothing(gains, judged, k):
-    return (_hits(gains, k) / _relevant(judged)).nan_to_num(0)
+    return (_hits(gains, k) / relevant(judged)).nan_to_num(0)
 
 
 @wrong("a user with nothing relevant gets 1. NaN says that there was nothing to find")
 def one_where_nothing(gains, judged, k):
-    return (_hits(gains, k) / _relevant(judged)).nan_to_num(1)
+    return (_hits(gains, k) / relevant(judged)).nan_to_num(1)
 
 
 @wrong("a list shorter than k is scaled up as if the missing places were as good as the others")
 def scaled_up(gains, judged, k):
-    return _hits(gains, k) / _relevant(judged) * max(1, k / gains.shape[1])
+    return _hits(gains, k) / relevant(judged) * max(1, k / gains.shape[1])
 
 
 @wrong("one number for all users: a figure for each is asked, the mean is taken later")
@@ -147,12 +142,12 @@ def from_one_up(gains, judged, k):
 
 @wrong("divided by the width of judged: its zeros are padding or items that are not relevant. Count those above 0")
 def by_width(gains, judged, k):
-    return _hits(gains, k) / judged.shape[1] + 0 * _relevant(judged)
+    return _hits(gains, k) / judged.shape[1] + 0 * relevant(judged)
 
 
 @wrong("place k is looked up in the running count: a list may end before k")
 def running_count(gains, judged, k):
-    return (gains > 0).cumsum(1)[:, k - 1] / _relevant(judged)
+    return (gains > 0).cumsum(1)[:, k - 1] / relevant(judged)
 
 
 @right
