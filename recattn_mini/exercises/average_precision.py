@@ -75,6 +75,11 @@ def by_hits(gains, judged, k):
     return (_sum(gains, k) / (gains[:, :k] > 0).sum(1)).nan_to_num(0) + 0 * relevant(judged)
 
 
+@wrong("divided by the hits in the list, so that a list without a hit is 0 / 0. Divide by R")
+def by_hits_and_nan(gains, judged, k):
+    return _sum(gains, k) / (gains[:, :k] > 0).sum(1)
+
+
 @wrong("divided by min(k, R): that is average_precision_capped. Here the divisor is R")
 def capped(gains, judged, k):
     return _sum(gains, k) / relevant(judged).clamp_max(k)

@@ -97,6 +97,11 @@ def ideal_of_the_list(gains, judged, k):
     return _ratio(_dcg(gains, k), _dcg(_sorted(gains), k)).nan_to_num(0) + 0 * _ratio(judged.sum(1), judged.sum(1))
 
 
+@wrong("the ideal list holds what the list found only, so that a list that found nothing is 0 / 0. Sort judged")
+def ideal_of_the_list_and_nan(gains, judged, k):
+    return _dcg(gains, k) / _dcg(_sorted(gains), k)
+
+
 @wrong("the ideal list holds all relevant items: it has k places as well")
 def ideal_beyond_k(gains, judged, k):
     return _ratio(_dcg(gains, k), _dcg(_sorted(judged), judged.shape[1]))
