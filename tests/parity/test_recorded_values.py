@@ -5,6 +5,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import torch
 
 RECORDED = Path(__file__).parents[1] / "metrics" / "data" / "metric_disagreements.json"
 SCENARIOS = {
-    name: scenario for name, scenario in json.loads(RECORDED.read_text("utf-8")).items() if name.startswith("S")
+    name: case
+    for name, case in json.loads(RECORDED.read_text("utf-8"))["scenarios"].items()
+    if re.fullmatch(r"S\d+", name)  # F and L came of other calls
 }
 METRICS = ("ndcg", "ap", "recall", "precision", "rr", "hr")
 
@@ -86,8 +89,11 @@ def test_a_recorded_value_is_what_the_library_returns(scenario, library, recorde
     case = SCENARIOS[scenario]
     recorded = case["values"][recorded_as]
     found = library(case, case["k"])
+    compared = 0
     for metric in METRICS:
         if (recorded_as, scenario, metric) == ("torchmetrics(list)", "S8", "precision"):
             continue  # it has no lists with duplicates: what is left of one, and its k, are the caller's
         if isinstance(recorded.get(metric), float) and not math.isnan(recorded[metric]):
             assert found[metric] == pytest.approx(recorded[metric], abs=1e-6), metric
+            compared += 1
+    assert compared >= 5
