@@ -1,0 +1,1 @@
+"""Training: one loss, one step or one task in a file, and `fit`, the loop that all models share."""

@@ -1,0 +1,155 @@
+r"""Fit: the training loop, once, for every model of this package.
+
+    each epoch   for each batch: loss, gradients, clip, step; then validate, keep the best weights, write a checkpoint
+    stop         when validation has not risen for `patience` epochs, or time or epochs are up; go back to the best
+
+Rule   All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
+       were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU.
+Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
+Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from recattn_mini.training import checkpoint as file
+from recattn_mini.training.not_finite import NotFinite, likely_cause
+
+
+class Data(Protocol):
+    """What a model is trained on: see `training.next_item` and `training.clicks`."""
+
+    def batches(self, generator: torch.Generator) -> Iterable[Any]:
+        """One epoch: named tuples of tensors, in an order drawn from the generator."""
+
+    def validate(self, model: nn.Module) -> float:
+        """How good the model is on what is held out; more is better."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What happened, by epoch; `best` is the epoch, from 0, whose weights the model has now."""
+
+    losses: list[float]
+    validation: list[float]
+    best: int
+
+
+def fit(
+    model: nn.Module,
+    data: Data,
+    loss: Callable[[nn.Module, Any], torch.Tensor],
+    *,
+    epochs: int = 100,
+    patience: int = 10,
+    seconds: float = math.inf,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    largest_gradient_norm: float = 5.0,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+) -> Fitted:
+    """Train the model where it is, on whatever device; it ends with its best weights, in evaluation mode.
+
+    A loss or a gradient that is not finite raises `NotFinite`, with the step and a likely cause; a checkpoint of other
+    settings is a ValueError.
+    """
+    settings = {"learning_rate": learning_rate, "weight_decay": weight_decay, "seed": seed}
+    settings["largest_gradient_norm"] = largest_gradient_norm
+    device = next(model.parameters()).device
+    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device sees the same batches
+    losses: list[float] = []
+    validation: list[float] = []
+    best: dict[str, torch.Tensor] = {}
+    deadline = time.monotonic() + seconds
+
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # dropout draws from the global generators
+        if checkpoint is not None and checkpoint.exists():
+            state = file.load(checkpoint)
+            if state["settings"] != settings:
+                raise ValueError(f"checkpoint {checkpoint} was made with {state['settings']}, now it is {settings}")
+            losses, validation, best = state["losses"], state["validation"], state["best"]
+            model.load_state_dict(state["model"])
+            optimiser.load_state_dict(state["optimiser"])
+            generator.set_state(state["generator"])
+            _set_global_generators(state["dropout"], device)
+
+        with tqdm(total=epochs, initial=len(losses), unit="epoch") as progress:
+            while not _finished(validation, epochs, patience) and time.monotonic() < deadline:
+                losses.append(_train(model, data, loss, optimiser, largest_gradient_norm, generator, len(losses)))
+                model.eval()
+                with torch.no_grad():
+                    validation.append(data.validate(model))
+                if _best(validation) == len(validation) - 1:
+                    best = copy.deepcopy(model.state_dict())
+                if checkpoint is not None:
+                    state = {"settings": settings, "losses": losses, "validation": validation, "best": best}
+                    state |= {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+                    state |= {"generator": generator.get_state(), "dropout": _global_generators(device)}
+                    file.save(checkpoint, state)
+                progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
+                progress.update()
+    if not validation:
+        raise ValueError(f"nothing was trained: epochs is {epochs} and seconds is {seconds}")
+    model.load_state_dict(best)
+    model.eval()
+    return Fitted(losses, validation, _best(validation))
+
+
+def _train(
+    model: nn.Module,
+    data: Data,
+    loss: Callable[[nn.Module, Any], torch.Tensor],
+    optimiser: torch.optim.Optimizer,
+    largest_gradient_norm: float,
+    generator: torch.Generator,
+    epoch: int,
+) -> float:
+    """One epoch; the mean of its losses."""
+    model.train()
+    device = next(model.parameters()).device
+    losses = []
+    for step, batch in enumerate(data.batches(generator)):
+        batch = batch._make(x.to(device) for x in batch)
+        value = loss(model, batch)
+        optimiser.zero_grad()
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), largest_gradient_norm)
+        if not (value.isfinite() and norm.isfinite()):
+            raise NotFinite(
+                f"the loss is {value.item():g} and its gradient's norm {norm.item():g} in epoch {epoch}, step {step}: "
+                + likely_cause(model, loss, batch)
+            )
+        optimiser.step()
+        losses.append(value.item())
+    return math.fsum(losses) / len(losses)
+
+
+def _best(validation: list[float]) -> int:
+    """The first epoch with the highest value; NaN is never the best, unless there is nothing else."""
+    return max(range(len(validation)), key=lambda epoch: (validation[epoch] == validation[epoch], validation[epoch]))
+
+
+def _finished(validation: list[float], epochs: int, patience: int) -> bool:
+    return len(validation) >= epochs or (len(validation) > 0 and len(validation) - 1 - _best(validation) >= patience)
+
+
+def _global_generators(device: torch.device) -> list[torch.Tensor]:
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _set_global_generators(states: list[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

@@ -1,0 +1,235 @@
+"""The loop, on a tiny problem: what it restores, when it stops, that a killed run ends as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+
+import recattn_mini
+from recattn_mini.training import checkpoint
+from recattn_mini.training.fit import fit
+from recattn_mini.training.not_finite import NotFinite
+
+ROOT = Path(recattn_mini.__file__).parents[1]
+
+
+class Points(NamedTuple):
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class Line:
+    """y = 3x - 1 and noise, in batches of an order that the generator draws."""
+
+    def __init__(self, validation=None, pause=0.0, on_epoch=None):
+        noise = torch.randn(64, 1, generator=torch.Generator().manual_seed(1))
+        self.x = torch.linspace(-1, 1, 64)[:, None]
+        self.y = 3 * self.x - 1 + 0.1 * noise
+        self.told = validation
+        self.pause = pause
+
+    def batches(self, generator):
+        for rows in torch.randperm(64, generator=generator).split(16):
+            time.sleep(self.pause)
+            yield Points(self.x[rows], self.y[rows])
+
+    def validate(self, model):
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        return next(self.told) if self.told else -(model(self.x) - self.y).square().mean().item()
+
+
+def network():
+    torch.manual_seed(7)
+    return nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
+
+
+def squares(model, batch):
+    return (model(batch.x) - batch.y).square().mean()
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_learns_the_line():
+    model = network()
+    fitted = fit(model, Line(), squares, epochs=200, patience=200, learning_rate=0.02)
+    assert fitted.losses[0] > 1 > 0.5 > fitted.losses[-1]
+    assert fitted.validation[fitted.best] == max(fitted.validation) > -0.1
+    assert not model.training
+
+
+def test_goes_back_to_the_best_weights_and_stops_after_patience():
+    seen, told = [], [0.1, 0.5, float("nan"), 0.4, 0.5, 0.3]
+
+    class Watched(Line):
+        def validate(self, model):
+            seen.append(weights(model).clone())
+            return super().validate(model)
+
+    model = network()
+    fitted = fit(model, Watched(iter(told)), squares, epochs=100, patience=3)
+    assert fitted.validation[:2] == [0.1, 0.5]
+    assert len(fitted.validation) == 5, "a tie is no rise: three epochs after the best"
+    assert fitted.best == 1
+    assert torch.equal(weights(model), seen[1])
+
+
+def test_one_seed_one_result_and_the_callers_generators_are_left_alone():
+    one, same, other = network(), network(), network()
+    before = torch.get_rng_state()
+    fit(one, Line(), squares, epochs=3, seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    fit(same, Line(), squares, epochs=3, seed=5)
+    fit(other, Line(), squares, epochs=3, seed=6)
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_the_first_step_is_that_of_torch():
+    """One batch, no dropout: the loop is AdamW's step on the clipped gradient, written out."""
+
+    class Once(Line):
+        def batches(self, generator):
+            yield Points(self.x, 100 * self.y)
+
+    model, theirs = network().eval(), network().eval()
+    model[2].p = theirs[2].p = 0.0
+    fit(model, Once(), squares, epochs=1, learning_rate=0.1, weight_decay=0.3, largest_gradient_norm=2.0)
+    optimiser = torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.3)
+    squares(theirs, next(Once().batches(None))).backward()
+    assert nn.utils.clip_grad_norm_(theirs.parameters(), 2.0) > 2
+    optimiser.step()
+    assert torch.equal(weights(model), weights(theirs))
+
+
+KILLED = """
+from pathlib import Path
+from test_fit import Line, fit, network, squares
+fit(network(), Line(pause={pause}), squares, epochs=30, patience=30, checkpoint=Path({path!r}))
+"""
+
+
+def test_a_killed_run_ends_with_the_same_bits(tmp_path):
+    path = tmp_path / "run.pt"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
+    program = KILLED.format(pause=0.02, path=str(path))
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
+    while not path.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)  # somewhere within an epoch
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(checkpoint.load(path)["losses"])
+    assert 0 < done < 30
+
+    resumed, whole = network(), network()
+    after = fit(resumed, Line(), squares, epochs=30, patience=30, checkpoint=path)
+    at_once = fit(whole, Line(), squares, epochs=30, patience=30)
+    assert after == at_once
+    assert torch.equal(weights(resumed), weights(whole))
+    again = network()
+    assert fit(again, Line(), squares, epochs=30, patience=30, checkpoint=path) == at_once
+    assert torch.equal(weights(again), weights(whole))
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    fit(network(), Line(), squares, epochs=1, checkpoint=tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"'seed': 0.*'seed': 1"):
+        fit(network(), Line(), squares, epochs=2, seed=1, checkpoint=tmp_path / "a.pt")
+
+
+def test_writing_fails_and_the_old_checkpoint_is_whole(tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, {"x": torch.ones(3)})
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, {"x": torch.zeros(3)})
+    assert torch.equal(checkpoint.load(path)["x"], torch.ones(3))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"model": Bomb()}, tmp_path / "a.pt")
+    with pytest.raises(Exception, match="weights_only|Unsupported"):
+        checkpoint.load(tmp_path / "a.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+class Root(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return self.w.square().sum().sqrt() * x
+
+
+class Log(nn.Module):
+    def forward(self, x):
+        return x.log()
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "spoil", "cause"),
+    [
+        (network(), squares, lambda data, model: data.x.__setitem__(3, float("nan")), "x of the batch is not finite"),
+        (
+            network(),
+            squares,
+            lambda data, model: model[0].bias.data.fill_(float("inf")),
+            "0.bias was not finite before",
+        ),
+        (
+            nn.Sequential(nn.Linear(1, 1, bias=False), Log()),
+            squares,
+            lambda data, model: None,
+            r"1 \(Log\) is the first layer",
+        ),
+        (
+            network(),
+            lambda m, b: squares(m, b) * 0 + torch.zeros(1).log().sum(),
+            lambda data, model: None,
+            "loss is not",
+        ),
+        (Root(), lambda m, b: (m(b.x) - b.y).square().mean(), lambda data, model: None, "its gradient is not"),
+    ],
+    ids=["batch", "parameter", "layer", "loss", "gradient"],
+)
+def test_not_finite_says_why(model, loss, spoil, cause):
+    data = Line()
+    spoil(data, model)
+    with pytest.raises(NotFinite, match=rf"epoch 0, step \d: .*{cause}"):
+        fit(model, data, loss, epochs=2)
+
+
+def test_nothing_to_train():
+    with pytest.raises(ValueError, match="epochs is 0"):
+        fit(network(), Line(), squares, epochs=0)
+
+
+@pytest.mark.parametrize("device", [d for d in ("cuda", "mps") if getattr(torch, d).is_available()] or ["cpu"])
+def test_stays_on_its_device(device):
+    model = network().to(device)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Line, "validate", lambda self, model: 0.0)
+        fit(model, Line(), squares, epochs=1)
+    assert {p.device.type for p in model.parameters()} == {device}
