@@ -1,9 +1,9 @@
 """Checkpoints: a file that is either the old one or the new one, never half of it, and never runs code when read.
 
-Rule   Written beside its place, flushed to the disk, then renamed over it: a process killed at any moment leaves a whole
-       file. Read with `weights_only=True`: a pickle from a stranger can do anything, tensors and numbers cannot.
+Rule   Written beside its place, flushed to the disk, then renamed over it: killed at any moment, a process leaves a
+       whole file. Read with `weights_only=True`: a stranger's pickle can do anything, tensors and numbers cannot.
 Asked  "Training dies at epoch 30 of 40. What do you have to have saved?" Not the weights alone: the optimiser's moments,
-       the state of every random generator, the best weights so far and how often validation has failed since.
+       the state of every random generator, the best weights so far and how validation went.
 """
 
 import os
