@@ -11,13 +11,25 @@ import recattn_mini
 
 ROOT = Path(recattn_mini.__file__).parent
 LIBRARY = {"shapes"}
+PARTS = {  # of which variants are made; any other variant reads on its own
+    "softmax",
+    "masks",
+    "scaled_dot_product_attention",
+    "multi_head_attention",
+    "layer_norm",
+    "rms_norm",
+    "additive_pooling",
+    "gru_cell",
+}
 ENGINE = {"exercises", "notebook", "judge"}
 MAY_IMPORT = {
     "shapes": set(),
-    "attention": {*LIBRARY, "attention.softmax", "attention.masks", "attention.scaled_dot_product_attention"},
-    "data": {"data"},
+    "attention": {*LIBRARY, *(f"attention.{part}" for part in PARTS)},
+    "data": {*LIBRARY, "data"},
     "metrics": {*LIBRARY, "metrics"},
-    "exercises": {"exercises", "attention", "metrics"},
+    "models": {*LIBRARY, "attention", "metrics", "data", "models"},
+    "training": {*LIBRARY, "attention", "metrics", "data", "models", "training"},
+    "exercises": {"exercises", "attention", "metrics", "data", "models", "training"},
     "notebook": {"exercises"},
     "judge": {*ENGINE},
     "progress": {"exercises", "files", "judge"},

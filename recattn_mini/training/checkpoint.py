@@ -2,7 +2,7 @@
 
 Rule   Written beside its place, flushed to the disk, then renamed over it: killed at any moment, a process leaves a
        whole file. Read with `weights_only=True`: a stranger's pickle can do anything, tensors and numbers cannot.
-Asked  "Training dies at epoch 30 of 40. What do you have to have saved?" Not the weights alone: the optimiser's moments,
+Asked  "Training dies at epoch 30 of 40. What must have been saved?" Not the weights alone: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
 """
 

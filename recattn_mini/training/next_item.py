@@ -1,0 +1,87 @@
+r"""Next item: train and evaluate a model that reads a history and scores every item as its continuation.
+
+    train  on each user's events but the last two     validate  on the last but one     test  on the last
+
+Axes   u users, s history positions, n items; item ids count from 1, so scores (b n) have item j + 1 in column j.
+Rule   Leave one out, in time order, ties in file order; every item is a candidate, but for those that the user has
+       already met. At the test the validation item is part of the history.
+Asked  "Which negatives? All of them, if the catalogue allows: what does sampling some do to the scores?"
+Source Kang, McAuley 2018, sec. IV. https://arxiv.org/abs/1808.09781
+       Klenitskiy, Vasilev 2023: full softmax and SASRec. https://arxiv.org/abs/2309.07602
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.data.movielens import Interactions, leave_one_out
+from recattn_mini.data.sequences import NextItems, Sequences
+from recattn_mini.metrics.evaluate import Evaluation, evaluate
+from recattn_mini.metrics.protocol import Protocol
+from recattn_mini.metrics.relevant import Relevant
+from recattn_mini.training.sampled_softmax_loss import sampled_softmax_loss
+from recattn_mini.training.softmax_loss import softmax_loss
+
+PROTOCOL = Protocol(split="leave one out, by time, ties in file order", candidates="full", seen="filtered")
+
+
+@dataclass(frozen=True, eq=False)
+class NextItemData:
+    """Everything `fit` asks for: batches of random stretches of the histories, and NDCG@10 on the validation items."""
+
+    histories: list[np.ndarray]  # what is trained on, by user
+    validation: np.ndarray  # (u), the item after it
+    test: np.ndarray  # (u), the item after that
+    n: int
+    length: int = 50
+    batch: int = 64
+    negatives: int = 0  # shared by a batch, uniform; 0 for a loss over all items
+
+    @classmethod
+    def of(cls, data: Interactions, **options: int) -> "NextItemData":
+        """Each user's last two events held out; `options` are length, batch and negatives."""
+        split = leave_one_out(data)
+        histories = data.histories(split.train)[1:]
+        return cls(histories, data.items[split.validation], data.items[split.test], int(data.items.max()), **options)
+
+    def batches(self, generator: torch.Generator) -> Iterator[NextItems]:
+        """All users once, in random order; of each a random stretch, so that long histories are not cut for good."""
+        sequences = Sequences.of(self.histories)
+        for users in torch.randperm(len(self.histories), generator=generator).split(self.batch):
+            window = sequences.random_windows(users, self.length + 1, generator)
+            negatives = torch.randint(1, self.n + 1, (self.negatives,), generator=generator)
+            yield NextItems(window[:, :-1], window[:, 1:], negatives)
+
+    def validate(self, model: nn.Module) -> float:
+        """NDCG@10 of the validation items."""
+        return self._evaluate(model, self.histories, self.validation, 10).figures["ndcg"].value
+
+    def evaluate(self, model: nn.Module, k: int = 10) -> Evaluation:
+        """All figures of the test items, with their protocol."""
+        histories = [np.append(history, item) for history, item in zip(self.histories, self.validation, strict=True)]
+        return self._evaluate(model, histories, self.test, k)
+
+    def _evaluate(self, model: nn.Module, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
+        device = next(model.parameters()).device
+        recent = Sequences.of(histories).last(self.length)
+
+        def scores(users: np.ndarray) -> np.ndarray:
+            with torch.no_grad():
+                return model.scores(recent[torch.from_numpy(users)].to(device)).cpu().numpy()
+
+        truth = Relevant.of([[item - 1] for item in targets], self.n)
+        return evaluate(scores, truth, k, PROTOCOL, seen=[history - 1 for history in histories])
+
+
+def loss_over_all_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
+    """Full softmax cross-entropy at every position that has a target."""
+    at = batch.target != 0
+    return softmax_loss(model(batch.history)[at] @ model.items.weight[1:].mT, batch.target[at] - 1)
+
+
+def loss_over_sampled_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
+    """The same over the target and the batch's negatives; they are uniform, so logQ is a constant and cancels."""
+    raise NotImplementedError
