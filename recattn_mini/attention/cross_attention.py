@@ -1,0 +1,71 @@
+r"""Cross-attention: one sequence asks, another one answers.
+
+    out = multi_head_attention( x, context, context )
+
+Axes    x (b t d) asks, context (b s c) is read; W_q (a d), W_k (a c), W_v (a c), W_o (d a); heads of width a/h.
+Rule    The output has x's length. Its padding mask hides keys of the context, (b 1 1 s); a causal mask has no meaning
+        here, as positions of x and of the context do not correspond. With candidates as x and the history as context
+        it is target attention, and every candidate is scored on its own.
+Cost    O(t·d·a + s·c·a + t·s·a) time: keys and values of a user are projected once for any number of candidates.
+Asked   "Which side is the query? What does it cost with N candidates, and what can be computed before they come?"
+Source  Vaswani et al. 2017, sec. 3.2.3, "encoder-decoder attention". https://arxiv.org/abs/1706.03762
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.attention.multi_head_attention import (
+    MultiHeadAttention,
+    multi_head_attention,
+    multi_head_attention_numpy,
+)
+from recattn_mini.shapes import takes
+
+
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+def cross_attention_numpy(
+    x: np.ndarray,
+    context: np.ndarray,
+    w_q: np.ndarray,
+    w_k: np.ndarray,
+    w_v: np.ndarray,
+    w_o: np.ndarray,
+    h: int,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
+
+    mask is boolean and broadcasts to (b h t s), True = may attend; h that does not divide a is a ValueError.
+
+    >>> one, context = np.ones((1, 1)), np.array([[[8.0], [4.0], [0.0]]])
+    >>> cross_attention_numpy(np.zeros((1, 1, 1)), context, one, one, one, one, 1)  # a query of nothing: the plain mean
+    array([[[4.]]])
+    """
+    return multi_head_attention_numpy(x, context, context, w_q, w_k, w_v, w_o, h, mask)
+
+
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+def cross_attention(
+    x: torch.Tensor,
+    context: torch.Tensor,
+    w_q: torch.Tensor,
+    w_k: torch.Tensor,
+    w_v: torch.Tensor,
+    w_o: torch.Tensor,
+    h: int,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
+
+    mask is boolean and broadcasts to (b h t s), True = may attend; h that does not divide a is a ValueError.
+    """
+    return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
+
+
+class CrossAttention(MultiHeadAttention):
+    """h heads: queries of width d read a context of width c; parameters q_proj, o_proj (d d), k_proj, v_proj (d c)."""
+
+    def __init__(self, d: int, c: int, h: int) -> None:
+        super().__init__(d, h)
+        self.k_proj, self.v_proj = nn.Linear(c, d, bias=False), nn.Linear(c, d, bias=False)

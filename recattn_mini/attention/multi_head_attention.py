@@ -1,0 +1,125 @@
+r"""Multi-head attention: h attentions side by side, each over its own slice of the projected width.
+
+    head_i = attention( q W_qᵀ, k W_kᵀ, v W_vᵀ )   on columns i·a/h … (i+1)·a/h
+    out    = [head_1 … head_h] W_oᵀ
+
+Axes    q (b t d), k (b s c), v (b s e); W_q (a d), W_k (a c), W_v (a e), W_o (d a); heads of width a/h.
+Rule    The scale is √(a/h), the width of a head. A mask (t s) or (b 1 1 s) is shared by all heads. No biases: a bias of
+        the keys adds q_t·b to all scores of a query, and the softmax forgets it. h changes no parameter count.
+        A query that may attend to nothing gets zeros.
+Cost    O((t+s)·d·a + t·s·a) time, O(h·t·s) memory for the weights.
+Asked   "Write it without einsum. Does h change the parameter count? Why many heads, and why W_o?"
+Source  Vaswani et al. 2017, sec. 3.2.2. https://arxiv.org/abs/1706.03762
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.attention.scaled_dot_product_attention import (
+    scaled_dot_product_attention,
+    scaled_dot_product_attention_numpy,
+)
+from recattn_mini.shapes import takes
+
+
+def _head_width(a: int, h: int) -> int:
+    if a % h:
+        raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
+    return a // h
+
+
+@takes(x="b t a", h="count")
+def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
+    """(b t a) -> (b h t a/h): head i gets the columns from i·a/h on.
+
+    >>> split_heads_numpy(np.array([[[1, 2, 3, 4], [5, 6, 7, 8.0]]]), 2)[0, 0]  # both positions, the first half of each
+    array([[1., 2.],
+           [5., 6.]])
+    """
+    # not reshape(b, h, t, a/h): same shape, but a head would get whole positions, not a slice of each
+    return np.swapaxes(x.reshape(*x.shape[:2], h, _head_width(x.shape[2], h)), 1, 2)
+
+
+@takes(heads="b h t d")
+def join_heads_numpy(heads: np.ndarray) -> np.ndarray:
+    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads_numpy`."""
+    b, h, t, d = heads.shape
+    return np.swapaxes(heads, 1, 2).reshape(b, t, h * d)
+
+
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+def multi_head_attention_numpy(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    w_q: np.ndarray,
+    w_k: np.ndarray,
+    w_v: np.ndarray,
+    w_o: np.ndarray,
+    h: int,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
+
+    mask is boolean and broadcasts to (b h t s), True = may attend. h that does not divide a is a ValueError.
+
+    >>> one, x = np.eye(2), np.array([[[np.log(3.0), 0.0], [0.0, 0.0]]])
+    >>> multi_head_attention_numpy(one[None, :1], x, x + 8, one, one, one, one, 2).round(3)  # log 3: odds 3 to 1
+    array([[[8.824, 8.   ]]])
+    """
+    heads = scaled_dot_product_attention_numpy(
+        split_heads_numpy(q @ w_q.T, h), split_heads_numpy(k @ w_k.T, h), split_heads_numpy(v @ w_v.T, h), mask
+    )
+    return join_heads_numpy(heads) @ w_o.T
+
+
+@takes(x="b t a", h="count")
+def split_heads(x: torch.Tensor, h: int) -> torch.Tensor:
+    """(b t a) -> (b h t a/h): head i gets the columns from i·a/h on; see `split_heads_numpy`."""
+    return x.unflatten(-1, (h, _head_width(x.shape[2], h))).transpose(1, 2)
+
+
+@takes(heads="b h t d")
+def join_heads(heads: torch.Tensor) -> torch.Tensor:
+    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads`."""
+    return heads.transpose(1, 2).flatten(2)
+
+
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+def multi_head_attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    w_q: torch.Tensor,
+    w_k: torch.Tensor,
+    w_v: torch.Tensor,
+    w_o: torch.Tensor,
+    h: int,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
+
+    mask is boolean and broadcasts to (b h t s), True = may attend. h that does not divide a is a ValueError.
+    """
+    heads = scaled_dot_product_attention(
+        split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h), mask
+    )
+    return join_heads(heads) @ w_o.mT
+
+
+class MultiHeadAttention(nn.Module):
+    """h heads over width d, in and out; parameters q_proj, k_proj, v_proj, o_proj .weight (d d), no biases."""
+
+    def __init__(self, d: int, h: int) -> None:
+        super().__init__()
+        _head_width(d, h)
+        self.h = h
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(d, d, bias=False) for _ in range(4))
+
+    def forward(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """q (b t d), k (b s d), v (b s d) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend."""
+        weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
+        return multi_head_attention(q, k, v, *weights, self.h, mask)
