@@ -1,0 +1,41 @@
+r"""GRU4Rec: a recurrent network reads a history; after every event it says which item comes next. No attention at all.
+
+    h_t = GRU(E[item_t], h_{t-1});   score of item i = W h_last · E_i
+
+Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n), column j is item j + 1.
+Rule   The baseline that attention has to beat, at equal loss, negatives and time: with those, it often does not.
+       Padding on the left runs through the GRU as zeros, before the first event, and always in the same way.
+Cost   O(s·d²) and s steps that cannot run side by side; no term in s².
+Asked  "SASRec or GRU4Rec on a small data set? What did the papers compare that made the difference look large?"
+Source Hidasi et al. 2016. https://arxiv.org/abs/1511.06939
+       Hidasi, Karatzoglou 2018 (the losses). https://arxiv.org/abs/1706.03847
+"""
+
+import torch
+from torch import nn
+
+from recattn_mini.shapes import takes
+
+
+class GRU4Rec(nn.Module):
+    """n items, width d; one layer."""
+
+    def __init__(self, n: int, d: int, dropout: float) -> None:
+        super().__init__()
+        self.items = nn.Embedding(n + 1, d, padding_idx=0)
+        self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(d, d, batch_first=True)
+        self.o_proj = nn.Linear(d, d, bias=False)
+        nn.init.normal_(self.items.weight, std=0.02)
+        with torch.no_grad():
+            self.items.weight[0] = 0
+
+    @takes(history="int b s")
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """History (b s) -> a state (b s d) after every event; its dot product with `items.weight` scores the next."""
+        states, _ = self.gru(self.dropout(self.items(history)))
+        return self.o_proj(self.dropout(states))
+
+    def scores(self, history: torch.Tensor) -> torch.Tensor:
+        """History (b s) -> scores (b n) of what comes next; column j is item j + 1."""
+        return self(history)[:, -1] @ self.items.weight[1:].mT

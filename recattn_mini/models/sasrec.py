@@ -1,0 +1,49 @@
+r"""SASRec: self-attention reads a history from left to right; after every event it says which item comes next.
+
+    x = E[history] + P;   x = block(x, causal and not padding), several times;   score of item i = norm(x_last) · E_i
+
+Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n), column j is item j + 1.
+Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
+       last event, so positions count from the end. Input and output share one item table.
+       The published residual adds the *normalised* input; here it is the usual pre-norm block.
+Cost   O(s²d + sd²) for a block; the table n·d holds nearly all parameters.
+Asked  "Why causal in training, when at serving only the last state is used? BERT4Rec is not causal: what does it pay?"
+Source Kang, McAuley 2018, sec. III. https://arxiv.org/abs/1808.09781
+"""
+
+import torch
+from torch import nn
+
+from recattn_mini.attention.encoder_block import EncoderBlock
+from recattn_mini.attention.learned_positions import learned_positions_from_the_end
+from recattn_mini.attention.masks import causal_mask, combined_mask, padding_mask
+from recattn_mini.shapes import takes
+
+
+class SASRec(nn.Module):
+    """n items, width d, h heads, histories of at most `length` events, so many blocks."""
+
+    def __init__(self, n: int, d: int, h: int, length: int, blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.items = nn.Embedding(n + 1, d, padding_idx=0)
+        self.positions = nn.Parameter(torch.empty(length, d))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(EncoderBlock(d, h, d, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(d, bias=False)
+        for table in (self.items.weight, self.positions):  # N(0, 1), the default of nn.Embedding, saturates the softmax
+            nn.init.normal_(table, std=0.02)
+        with torch.no_grad():
+            self.items.weight[0] = 0
+
+    @takes(history="int b s")
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """History (b s) -> a state (b s d) after every event; its dot product with `items.weight` scores the next."""
+        x = self.dropout(learned_positions_from_the_end(self.items(history), self.positions))
+        mask = combined_mask(causal_mask(x, x), padding_mask(history))
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x)
+
+    def scores(self, history: torch.Tensor) -> torch.Tensor:
+        """History (b s) -> scores (b n) of what comes next; column j is item j + 1."""
+        return self(history)[:, -1] @ self.items.weight[1:].mT
