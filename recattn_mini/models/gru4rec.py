@@ -4,7 +4,7 @@ r"""GRU4Rec: a recurrent network reads a history; after every event it says whic
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n), column j is item j + 1.
 Rule   The baseline that attention has to beat, at equal loss, negatives and time: with those, it often does not.
-       Padding on the left runs through the GRU as zeros, before the first event, and always in the same way.
+       The GRU has no biases: a zero input then leaves a zero state at zero, and padding on the left is not seen.
 Cost   O(s·d²) and s steps that cannot run side by side; no term in s².
 Asked  "SASRec or GRU4Rec on a small data set? What did the papers compare that made the difference look large?"
 Source Hidasi et al. 2016. https://arxiv.org/abs/1511.06939
@@ -24,7 +24,7 @@ class GRU4Rec(nn.Module):
         super().__init__()
         self.items = nn.Embedding(n + 1, d, padding_idx=0)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(d, d, batch_first=True)
+        self.gru = nn.GRU(d, d, bias=False, batch_first=True)
         self.o_proj = nn.Linear(d, d, bias=False)
         nn.init.normal_(self.items.weight, std=0.02)
         with torch.no_grad():

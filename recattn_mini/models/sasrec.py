@@ -17,6 +17,8 @@ from torch import nn
 from recattn_mini.attention.encoder_block import EncoderBlock
 from recattn_mini.attention.learned_positions import learned_positions_from_the_end
 from recattn_mini.attention.masks import causal_mask, combined_mask, padding_mask
+from recattn_mini.attention.multi_head_attention import split_heads
+from recattn_mini.attention.scaled_dot_product_attention import attention_weights
 from recattn_mini.shapes import takes
 
 
@@ -38,8 +40,7 @@ class SASRec(nn.Module):
     @takes(history="int b s")
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> a state (b s d) after every event; its dot product with `items.weight` scores the next."""
-        x = self.dropout(learned_positions_from_the_end(self.items(history), self.positions))
-        mask = combined_mask(causal_mask(x, x), padding_mask(history))
+        x, mask = self._begin(history)
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x)
@@ -47,3 +48,21 @@ class SASRec(nn.Module):
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n) of what comes next; column j is item j + 1."""
         return self(history)[:, -1] @ self.items.weight[1:].mT
+
+    @takes(history="int b s")
+    def weights(self, history: torch.Tensor) -> torch.Tensor:
+        """What the last event looks at in the last block, the mean of its heads: history (b s) -> (b s).
+
+        One and the same for all items that are scored: SASRec's query is the user's last event, not the candidate.
+        """
+        x, mask = self._begin(history)
+        *before, last = self.blocks
+        for block in before:
+            x = block(x, mask)
+        y, attention = last.norm_1(x), last.attention
+        q, k = (split_heads(proj(y), attention.h) for proj in (attention.q_proj, attention.k_proj))
+        return attention_weights(q, k, mask)[:, :, -1].mean(1)
+
+    def _begin(self, history: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.dropout(learned_positions_from_the_end(self.items(history), self.positions))
+        return x, combined_mask(causal_mask(x, x), padding_mask(history))

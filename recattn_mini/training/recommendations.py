@@ -1,0 +1,56 @@
+"""What a learner sees of a model: titles for a user, and the events of the history that drew the attention."""
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendations:
+    """Titles (k) with their scores, best first; the history's titles (s), in time order; the attention (k s) between.
+
+    The attention is None where the model has none.
+    """
+
+    titles: list[str]
+    scores: np.ndarray
+    history: list[str]
+    weights: np.ndarray | None
+
+    def __str__(self) -> str:
+        lines = []
+        for row, (title, score) in enumerate(zip(self.titles, self.scores, strict=True)):
+            line = f"{row + 1:2}  {score:7.3f}  {_short(title)}"
+            if self.weights is not None:
+                most = np.argsort(-np.abs(self.weights[row]), kind="stable")[:3]
+                line += "  ← " + ", ".join(f"{_short(self.history[s], 22)} {self.weights[row, s]:.2f}" for s in most)
+            lines.append(line)
+        return "\n".join(lines)
+
+    def draw(self) -> None:
+        """The attention as a picture: a row for each recommended title, a column for each event of the history."""
+        import matplotlib.pyplot as plt
+
+        if self.weights is None:
+            raise ValueError("there is no attention to draw: the model has none")
+        signed = self.weights.min() < 0
+        largest = np.abs(self.weights).max()
+        figure, axes = plt.subplots(figsize=(10, 1.6 + 0.25 * len(self.titles)))
+        image = axes.imshow(
+            self.weights,
+            cmap="PuOr" if signed else "cividis",  # both are safe for the colour-blind
+            vmin=-largest if signed else 0,
+            vmax=largest,
+            aspect="auto",
+        )
+        axes.set_yticks(range(len(self.titles)), [_short(title) for title in self.titles])
+        axes.set_xticks(range(len(self.history)), [_short(title, 22) for title in self.history], rotation=60, ha="right")
+        axes.set_xlabel("the history, in time order")
+        axes.set_ylabel("recommended")
+        figure.colorbar(image, label="weight", fraction=0.03, pad=0.01)
+        plt.show()
+
+
+def _short(title: str, width: int = 30) -> str:
+    return f"{textwrap.shorten(title, width, placeholder='…'):{width}}".rstrip()
