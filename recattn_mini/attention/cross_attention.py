@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from recattn_mini.attention.multi_head_attention import (
-    MultiHeadAttention,
+    head_width,
     multi_head_attention,
     multi_head_attention_numpy,
 )
@@ -63,9 +63,20 @@ def cross_attention(
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
 
 
-class CrossAttention(MultiHeadAttention):
-    """h heads: queries of width d read a context of width c; parameters q_proj, o_proj (d d), k_proj, v_proj (d c)."""
+class CrossAttention(nn.Module):
+    """h heads over width d, reading a context of width c.
+
+    Parameters: q_proj.weight, o_proj.weight (d d), k_proj.weight, v_proj.weight (d c); no biases.
+    """
 
     def __init__(self, d: int, c: int, h: int) -> None:
-        super().__init__(d, h)
+        super().__init__()
+        head_width(d, h)  # here, not at the first call: h must divide d
+        self.h = h
+        self.q_proj, self.o_proj = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
         self.k_proj, self.v_proj = nn.Linear(c, d, bias=False), nn.Linear(c, d, bias=False)
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """x (b t d), context (b s c) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend."""
+        weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
+        return cross_attention(x, context, *weights, self.h, mask)

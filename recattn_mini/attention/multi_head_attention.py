@@ -23,7 +23,12 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
-def _head_width(a: int, h: int) -> int:
+def head_width(a: int, h: int) -> int:
+    """The width of one of h heads that share the width a.
+
+    >>> head_width(64, 8)
+    8
+    """
     if a % h:
         raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
     return a // h
@@ -38,7 +43,7 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
            [5., 6.]])
     """
     # not reshape(b, h, t, a/h): same shape, but a head would get whole positions, not a slice of each
-    return np.swapaxes(x.reshape(*x.shape[:2], h, _head_width(x.shape[2], h)), 1, 2)
+    return np.swapaxes(x.reshape(*x.shape[:2], h, head_width(x.shape[2], h)), 1, 2)
 
 
 @takes(heads="b h t d")
@@ -77,7 +82,7 @@ def multi_head_attention_numpy(
 @takes(x="b t a", h="count")
 def split_heads(x: torch.Tensor, h: int) -> torch.Tensor:
     """(b t a) -> (b h t a/h): head i gets the columns from i·a/h on; see `split_heads_numpy`."""
-    return x.unflatten(-1, (h, _head_width(x.shape[2], h))).transpose(1, 2)
+    return x.unflatten(-1, (h, head_width(x.shape[2], h))).transpose(1, 2)
 
 
 @takes(heads="b h t d")
@@ -113,7 +118,7 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d: int, h: int) -> None:
         super().__init__()
-        _head_width(d, h)
+        head_width(d, h)  # here, not at the first call: h must divide d
         self.h = h
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(d, d, bias=False) for _ in range(4))
 
