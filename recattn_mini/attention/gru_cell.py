@@ -7,7 +7,7 @@ r"""A GRU's step: gates decide, unit by unit, what is kept of the state and what
 
 Axes    x (b c) an event, h (b d) the state; w_input (3d c), w_state (3d d), both biases (3d): blocks r, z, n.
 Rule    Which way z points is a convention: Cho 2014 and PyTorch keep z of the state; Chung 2014 and DIEN overwrite u of
-        it: u = 1 - z. r stands outside W_hn h, so b_hn is no part of b_in; Cho has W_hn (r h). Keras orders the blocks z, r, n.
+        it: u = 1 - z. r stands outside W_hn h, so b_hn does not merge with b_in; Cho has W_hn (r h). Keras has z, r, n.
 Cost    O(b·d·(c+d)) time a step, and each step waits for the one before; attention's positions do not.
 Asked   "Write a GRU cell. What does z near 1 do? Why two biases?"
 Source  Cho et al. 2014, sec. 2.3, https://arxiv.org/abs/1406.1078; Chung et al. 2014, https://arxiv.org/abs/1412.3555
