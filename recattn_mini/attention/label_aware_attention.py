@@ -10,7 +10,7 @@ Rule    p = 0 is the mean, p = 1 plain attention without 1/√d, a large p the b
         It has read the label: it belongs in the loss, where all negatives meet the vector the positive has chosen.
 Cost    O(k·d) time; serving takes k look-ups in an index, then the largest score of each item.
 Asked   "What does p do? Why may training look at the label, and what does serving do without it?"
-Source  Li et al. 2019, sec. 3.5-3.7, eq. 10. https://arxiv.org/abs/1904.08030; ComiRec (2020) trains with the argmax.
+Source  Li et al. 2019, sec. 3. https://arxiv.org/abs/1904.08030; ComiRec (2020) trains with the argmax.
 """
 
 import numbers

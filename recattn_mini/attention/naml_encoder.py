@@ -10,7 +10,7 @@ Rule    Beyond the borders stand zeros, so s words give s vectors. Padding is ma
         The candidate appears nowhere: news and users are encoded beforehand, the score is their dot product.
 Cost    O(s·e·(w·d + a)) time a text: linear in s, all words at once.
 Asked   "Add attention to a CNN: where? Three levels of pooling: what does each learn to ignore?"
-Source  Wu et al. 2019 (NAML), sec. 2.1-2.2, eq. 1-11. https://arxiv.org/abs/1907.05576
+Source  Wu et al. 2019 (NAML), sec. 2. https://arxiv.org/abs/1907.05576
 """
 
 import numpy as np

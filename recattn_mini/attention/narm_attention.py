@@ -9,7 +9,7 @@ Rule    No softmax: a_j is any number, so the sum grows with the session. The au
         gives zeros beside h_T.
 Cost    O(s·d·a) time, O(s·a) memory, after a GRU that reads s clicks one by one.
 Asked   "What does attention add to a GRU's last state? Why is h_T in the output twice over?"
-Source  Li et al. 2017, sec. 3.3-3.5, eq. 5-8. https://arxiv.org/abs/1711.04725
+Source  Li et al. 2017, sec. 3.3-3.5. https://arxiv.org/abs/1711.04725
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ Rule    Each interest's weights sum to 1 over the history, not over the interest
         Nothing in the formula keeps the k interests apart: equal rows of W_score stay equal.
 Cost    O(s·a·(d+k)) time, O(s·(a+k)) memory: linear in s. Serving asks the index k times.
 Asked   "Why k vectors and not one wider one? How do you train and serve k of them? What if they collapse?"
-Source  Cen et al. 2020, sec. 3.1, eq. 5-7. https://arxiv.org/abs/2005.09347
+Source  Cen et al. 2020, sec. 3. https://arxiv.org/abs/2005.09347
 """
 
 import math

@@ -10,7 +10,7 @@ Rule    No softmax: a_j is any number. m_s is the mean of the clicks, not of s p
         σ of the scores, also in the paper, is left out: it keeps the order, and squashes what a softmax loss needs.
 Cost    O(s·d·a) time, all s at once; O(n·d) to score n items.
 Asked   "Short and long interest without an RNN: where is each? What happens when the last click was an accident?"
-Source  Liu et al. 2018, eq. 2-9. https://doi.org/10.1145/3219819.3219950
+Source  Liu et al. 2018, sec. 3. https://doi.org/10.1145/3219819.3219950
 """
 
 import numpy as np
