@@ -1,0 +1,75 @@
+r"""Additive pooling: many vectors become one, weighted by how each answers a query that is learned, not given.
+
+    score_s = w_score · tanh(W x_s + b);   out = Σ_s softmax_s(score_s) x_s
+
+Axes    x (... s d), mask broadcasts to (... s), True = may be pooled; W (a d), b and w_score (a).
+Rule    What is averaged is x itself, not its hidden layer. b stands inside the tanh; a bias of the score would be the
+        same for all s, and the softmax would forget it. Nothing to pool gives zeros.
+        w_score is one query for all users and all candidates: a user's vector can be computed before the candidate
+        is known, which DIN's cannot.
+Cost    O(s·d·a) time, O(s·a) memory.
+Asked   "Where is the query? What does it do that mean pooling does not, and that DIN does and it does not?"
+Source  Yang et al. 2016 (HAN), eq. 5-7. https://aclanthology.org/N16-1174; NAML and NRMS (2019) pool words and news so.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.attention.softmax import softmax, softmax_numpy
+from recattn_mini.shapes import takes
+
+
+@takes(x="... s d", w="a d", b="a", w_score="a", mask="bool (... s)")
+def additive_pooling_numpy(
+    x: np.ndarray, w: np.ndarray, b: np.ndarray, w_score: np.ndarray, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """x (... s d), w (a d), b (a), w_score (a), mask (... s), True = may be pooled -> (... d).
+
+    >>> x, w = np.array([[8.0], [4.0]]), np.arctanh([[0.5]]) / 4
+    >>> b = -4 * w[0]  # tanh(w x + b) is 0.5 and 0
+    >>> additive_pooling_numpy(x, w, b, np.array([2 * np.log(3)])).round(6)  # scores log 3 and 0: odds 3 to 1
+    array([7.])
+    """
+    scores = np.tanh(x @ w.T + b) @ w_score  # (... s)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)
+    return (softmax_numpy(scores)[..., None, :] @ x)[..., 0, :]
+
+
+@takes(x="... s d", w="a d", b="a", w_score="a", mask="bool (... s)")
+def additive_pooling(
+    x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, w_score: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """x (... s d), w (a d), b (a), w_score (a), mask (... s), True = may be pooled -> (... d).
+
+    Nothing to pool gives zeros, and no NaN in any gradient.
+
+    >>> x, zero = torch.tensor([[8.0], [4.0]]), torch.zeros(1)
+    >>> additive_pooling(x, zero[:, None], zero, zero)  # equal scores: the plain mean
+    tensor([6.])
+    >>> additive_pooling(x, zero[:, None], zero, zero, torch.tensor([True, False]))
+    tensor([8.])
+    """
+    scores = torch.tanh(x @ w.mT + b) @ w_score  # (... s)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return (softmax(scores)[..., None, :] @ x)[..., 0, :]
+
+
+class AdditivePooling(nn.Module):
+    """softmax over s of score · tanh(hidden(x)), times x; width d of x, a of the hidden layer.
+
+    Parameters: hidden.weight (a d), hidden.bias (a), score.weight (1 a); the score has no bias, it would cancel.
+    """
+
+    def __init__(self, d: int, a: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(d, a)
+        self.score = nn.Linear(a, 1, bias=False)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """x (... s d), mask (... s), True = may be pooled -> (... d); nothing to pool gives zeros."""
+        return additive_pooling(x, self.hidden.weight, self.hidden.bias, self.score.weight[0], mask)
