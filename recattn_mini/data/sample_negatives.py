@@ -4,8 +4,8 @@ r"""Negatives: items that a user has not met, drawn uniformly and with replaceme
 
 Axes    seen (u s), 0 = padding, on any side and in any order; uniform (u k) -> items (u k), int64, from 1 to n.
 Rule    The caller draws the random numbers, so the same ones give the same items. Every unseen item is as probable as
-        every other, and each draw is independent. A product that rounds up to #unseen is the last item. float32 has
-        2²⁴ numbers in [0, 1): beyond a million items, draw float64. Nothing left to draw is a ValueError.
+        every other, and each draw is independent. A user who has met everything is a ValueError. float32 has 2²⁴
+        numbers in [0, 1), which is not enough for millions of items: draw float64 there.
 Cost    O(u s log s + u k log s): no table (u n), and no second try, whatever share of the items was met.
 Asked   "Sample negatives without rejection. Is the item after a seen one twice as probable in yours?"
         "Why not from popularity?"  That is another objective: softmax needs logQ for it, BPR changes what is learnt.
@@ -17,6 +17,8 @@ import torch
 
 from recattn_mini.shapes import takes
 
+Array = np.ndarray | torch.Tensor
+
 
 @takes(seen="int u s", n="count", uniform="u k")
 def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.ndarray:
@@ -26,13 +28,13 @@ def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.
     >>> sample_negatives_numpy(np.array([[0, 4, 2]]), 5, uniform)  # 1, 3 and 5 are left: a third of [0, 1) each
     array([[1, 3, 5]])
     """
-    _check(seen.min(), seen.max(), uniform.min(), uniform.max(), n)
+    _check(seen, uniform, n)
     u, s = seen.shape
     met = np.sort(seen.astype(np.int64), axis=1)
     first = np.diff(met, axis=1, prepend=0) > 0  # neither padding nor an item met before
     unseen = n - first.sum(axis=1, keepdims=True)
     _check_left(unseen.ravel().tolist(), n)
-    rank = np.minimum((uniform.astype(np.float64) * unseen).astype(np.int64), unseen - 1)
+    rank = (uniform.astype(np.float64) * unseen).astype(np.int64)  # in float64 it never rounds up to unseen
     # the i-th met item, counted from 0, has met - 1 - i unseen ones below it: all with no more than r stand before
     met = np.sort(np.where(first, met, n + s), axis=1)
     below = np.minimum(met - 1 - np.arange(s), n)
@@ -49,22 +51,22 @@ def sample_negatives(seen: torch.Tensor, n: int, uniform: torch.Tensor) -> torch
     >>> sample_negatives(torch.tensor([[0, 4, 2]]), 5, uniform).unique()
     tensor([1, 3, 5])
     """
-    _check(*seen.aminmax(), *uniform.aminmax(), n)
+    _check(seen, uniform, n)
     met = seen.long().sort(dim=1).values
     first = met.diff(dim=1, prepend=torch.zeros_like(met[:, :1])) > 0
     unseen = n - first.sum(dim=1, keepdim=True)
     _check_left(unseen.flatten().tolist(), n)
-    rank = (uniform.double() * unseen).long().minimum(unseen - 1)
+    rank = (uniform.double() * unseen).long()
     met = met.masked_fill(~first, n + met.shape[1]).sort(dim=1).values
     below = (met - 1 - torch.arange(met.shape[1], device=met.device)).clamp_max(n)
     return 1 + rank + torch.searchsorted(below, rank, right=True)
 
 
-def _check(smallest: float, largest: float, lowest: float, highest: float, n: int) -> None:
-    if smallest < 0 or largest > n:
-        raise ValueError(f"seen must be items from 1 to n = {n}, or 0 for padding, got {smallest} to {largest}")
-    if not 0 <= lowest <= highest < 1:
-        raise ValueError(f"uniform must be at least 0 and below 1, got {lowest} to {highest}")
+def _check(seen: Array, uniform: Array, n: int) -> None:
+    if seen.min() < 0 or seen.max() > n:
+        raise ValueError(f"seen must be 0 for padding or items to n = {n}, got {seen.min()} to {seen.max()}")
+    if not (uniform.min() >= 0 and uniform.max() < 1):  # NaN is neither
+        raise ValueError(f"uniform must be at least 0 and below 1, got {uniform.min()} to {uniform.max()}")
 
 
 def _check_left(unseen: list[int], n: int) -> None:

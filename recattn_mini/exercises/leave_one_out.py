@@ -40,10 +40,10 @@ def inputs() -> dict[str, tuple]:
 
 def expected(users, timestamps):
     """User by user in plain Python."""
-    events = {}
+    events: dict[int, list[int]] = {}
     for event, user in enumerate(users.tolist()):
         events.setdefault(user, []).append(event)
-    parts = [], [], []
+    parts: tuple[list[int], ...] = [], [], []
     for user in sorted(events):
         of_user = sorted(events[user], key=lambda event: (timestamps[event].item(), event))
         end = len(of_user) - 2 if len(of_user) >= 3 else len(of_user)
@@ -148,7 +148,7 @@ def global_cut(users, timestamps):
     return order[:end], order[end : len(order) - held_out], order[len(order) - held_out :]
 
 
-@wrong("the places in the sorted list came back: look them up in the order, order[...]: indices into the file are asked")
+@wrong("places in the sorted list came back: indices into the file are asked. Look them up in the order, order[...]")
 def places_in_the_sorted_list(users, timestamps):
     order = _order(users, timestamps)
     return _cut(torch.arange(len(users)), users[order])
@@ -190,7 +190,7 @@ def short_histories_lost(users, timestamps):
     return (order[(place > 2) & (count >= 3)], *leave_one_out(users, timestamps)[1:])
 
 
-@wrong("everybody's last event is held out, of users without anything to train on too: at least three events are needed")
+@wrong("everybody's last event is held out, of users with nothing to train on as well: at least three are needed")
 def nobody_exempt(users, timestamps):
     return _cut(_order(users, timestamps), users, least=1)
 
@@ -200,7 +200,7 @@ def two_are_enough(users, timestamps):
     return _cut(_order(users, timestamps), users, least=2)
 
 
-@wrong("a user with exactly three events keeps all of them in train: three are enough, one for each part (< 3, not <= 3)")
+@wrong("a user with exactly three events keeps all of them in train: three are enough, one a part (< 3, not <= 3)")
 def more_than_three(users, timestamps):
     return _cut(_order(users, timestamps), users, least=4)
 
@@ -215,7 +215,7 @@ def all_of_the_last_second(users, timestamps):
     return tuple(torch.tensor([e for e in order.tolist() if e in part], dtype=torch.int64) for part in parts)
 
 
-@wrong("timestamps in float32: it has 24 bits, and the seconds since 1970 need 30. Neighbours become ties; keep integers")
+@wrong("timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers")
 def float32_times(users, timestamps):
     return _cut(_order(users, timestamps.float()), users)
 
