@@ -1,1 +1,4 @@
-"""Recommenders: one model, one file, built from `attention/`; and the classical baselines that they have to beat."""
+"""Recommenders: one model, one file, built from `attention/`; and the classical baselines that they have to beat.
+
+A table of scores has a column for each item id; column 0 is padding, and -inf.
+"""
