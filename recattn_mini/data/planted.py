@@ -1,15 +1,21 @@
 """Planted worlds: users whose clicks follow a rule that we wrote, so that we know what a model ought to find.
 
-    events   ten of 20 categories, each its category's centre plus noise; then random events that mean nothing
-    label    clicked if at least so many of the ten are of the candidate's category
+    clicks_on_matches            vectors, nothing to learn: clicked if at least so many of ten events are of the
+                                 candidate's category; then random events that mean nothing
+    clicks_on_target_category    item ids, whose vectors are to be learned: the more of ten events are of the
+                                 candidate's category, the likelier a click; no model can beat `bayes_auc()`
 Asked        "Does attention help?" has no answer before somebody says what the label depends on.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 CATEGORIES, EVENTS, WIDTH = 20, 10, 32
+ITEMS, LIKED = 200, 3  # ten items of each category; three categories that a user likes
+FAITHFUL, TARGETED = 0.7, 0.5  # events, and candidates, drawn from a liked category; the others from any
+SLOPE, HALFWAY = 2.0, 2.0  # of the logit: at two matches a click is a coin toss; so Bayes AUC is .944
 
 
 class Clicks(NamedTuple):
@@ -39,3 +45,61 @@ def clicks_on_matches(seed: int, at_least: int, inserted: int, users: int = 2000
     events = centre[category] + draw.randn(users, EVENTS, WIDTH)
     noise = np.sqrt(2) * draw.randn(users, inserted, WIDTH)  # the variance of a centre and its noise
     return Clicks(centre[target][:, None], np.concatenate([events, noise], axis=1), matches >= at_least)
+
+
+class TargetClicks(NamedTuple):
+    """Item ids from 1: histories (u s), candidates (u); clicked (u), and the true chance (u) of a click."""
+
+    histories: np.ndarray
+    candidates: np.ndarray
+    clicked: np.ndarray
+    chance: np.ndarray
+
+
+def clicks_on_target_category(seed: int, users: int = 20_000) -> TargetClicks:
+    """Users who click with the chance σ(2 (matches - 2)): matches are the events of the candidate's category.
+
+    Item i is of category i % 20, which no model is told. Every user likes three categories.
+
+    >>> world = clicks_on_target_category(seed=0)
+    >>> matches = (world.histories % 20 == world.candidates[:, None] % 20).sum(1)
+    >>> [round(float(world.chance[matches == n][0]), 2) for n in range(5)]  # σ of -4, -2, 0, 2, 4
+    [0.02, 0.12, 0.5, 0.88, 0.98]
+    """
+    if users < 1:
+        raise ValueError(f"users must be at least 1, got {users}")
+    draw = np.random.RandomState(seed)
+    liked = draw.rand(users, CATEGORIES).argsort(1)[:, :LIKED]
+
+    def ids(of_liked: float, n: int) -> np.ndarray:
+        """n items for each user, of a liked category with that probability, otherwise of any."""
+        favourite = np.take_along_axis(liked, draw.randint(LIKED, size=(users, n)), axis=1)
+        category = np.where(draw.rand(users, n) < of_liked, favourite, draw.randint(CATEGORIES, size=(users, n)))
+        return category + CATEGORIES * draw.randint(ITEMS // CATEGORIES, size=(users, n)) + 1
+
+    histories, candidates = ids(FAITHFUL, EVENTS), ids(TARGETED, 1)
+    matches = (histories % CATEGORIES == candidates % CATEGORIES).sum(1)
+    chance = 1 / (1 + np.exp(-SLOPE * (matches - HALFWAY)))
+    return TargetClicks(histories, candidates[:, 0], draw.rand(users) < chance, chance)
+
+
+def bayes_auc() -> float:
+    """AUC of the true chance over all users of `clicks_on_target_category`: what the best possible model reaches.
+
+    Matches are a mixture of two binomials: the candidate's category is one that the user likes, or it is not.
+
+    >>> round(bayes_auc(), 3)
+    0.944
+    """
+    stray = (1 - FAITHFUL) / CATEGORIES  # an event of a category that the user does not care for
+    is_liked = TARGETED + (1 - TARGETED) * LIKED / CATEGORIES
+    n = np.arange(EVENTS + 1)
+    ways = np.array([math.comb(EVENTS, k) for k in n])
+    share = sum(
+        weight * ways * p**n * (1 - p) ** (EVENTS - n)
+        for weight, p in ((is_liked, FAITHFUL / LIKED + stray), (1 - is_liked, stray))
+    )
+    chance = 1 / (1 + np.exp(-SLOPE * (n - HALFWAY)))
+    clicked, passed = share * chance, share * (1 - chance)
+    right = np.tril(np.outer(clicked, passed), -1).sum() + (clicked * passed).sum() / 2  # a tie is half a pair
+    return float(right / (clicked.sum() * passed.sum()))
