@@ -2,7 +2,7 @@ r"""GRU4Rec: a recurrent network reads a history; after every event it says whic
 
     h_t = GRU(E[item_t], h_{t-1});   score of item i = W h_last · E_i
 
-Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n), column j is item j + 1.
+Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
 Rule   The baseline that attention has to beat, at equal loss, negatives and time: with those, it often does not.
        The GRU has no biases: a zero input then leaves a zero state at zero, and padding on the left is not seen.
 Cost   O(s·d²) and s steps that cannot run side by side; no term in s².
@@ -37,5 +37,5 @@ class GRU4Rec(nn.Module):
         return self.o_proj(self.dropout(states))
 
     def scores(self, history: torch.Tensor) -> torch.Tensor:
-        """History (b s) -> scores (b n) of what comes next; column j is item j + 1."""
-        return self(history)[:, -1] @ self.items.weight[1:].mT
+        """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
+        return (self(history)[:, -1] @ self.items.weight.mT).index_fill(1, history.new_zeros(1), -torch.inf)

@@ -2,7 +2,7 @@ r"""SASRec: self-attention reads a history from left to right; after every event
 
     x = E[history] + P;   x = block(x, causal and not padding), several times;   score of item i = norm(x_last) · E_i
 
-Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n), column j is item j + 1.
+Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
 Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
        last event, so positions count from the end. Input and output share one item table.
        The published residual adds the *normalised* input; here it is the usual pre-norm block.
@@ -46,8 +46,8 @@ class SASRec(nn.Module):
         return self.norm(x)
 
     def scores(self, history: torch.Tensor) -> torch.Tensor:
-        """History (b s) -> scores (b n) of what comes next; column j is item j + 1."""
-        return self(history)[:, -1] @ self.items.weight[1:].mT
+        """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
+        return (self(history)[:, -1] @ self.items.weight.mT).index_fill(1, history.new_zeros(1), -torch.inf)
 
     @takes(history="int b s")
     def weights(self, history: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@ r"""Next item: train and evaluate a model that reads a history and scores every 
 
     train  on each user's events but the last two     validate  on the last but one     test  on the last
 
-Axes   u users, s history positions, n items; item ids count from 1, so scores (b n) have item j + 1 in column j.
+Axes   u users, s history positions, n items; item ids count from 1, scores (b n+1) have a column for each id.
 Rule   Leave one out, in time order, ties in file order; every item is a candidate, but for those that the user has
        already met. At the test the validation item is part of the history.
 Asked  "Which negatives? All of them, if the catalogue allows: what does sampling some do to the scores?"
@@ -70,7 +70,7 @@ class NextItemData:
 
         def scores(users: np.ndarray) -> np.ndarray:
             with torch.no_grad():
-                return model.scores(recent[torch.from_numpy(users)].to(device)).cpu().numpy()
+                return model.scores(recent[torch.from_numpy(users)].to(device))[:, 1:].cpu().numpy()
 
         truth = Relevant.of([[item - 1] for item in targets], self.n)
         return evaluate(scores, truth, k, PROTOCOL, seen=[history - 1 for history in histories])

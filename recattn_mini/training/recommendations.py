@@ -45,7 +45,9 @@ class Recommendations:
             aspect="auto",
         )
         axes.set_yticks(range(len(self.titles)), [_short(title) for title in self.titles])
-        axes.set_xticks(range(len(self.history)), [_short(title, 22) for title in self.history], rotation=60, ha="right")
+        axes.set_xticks(
+            range(len(self.history)), [_short(title, 22) for title in self.history], rotation=60, ha="right"
+        )
         axes.set_xlabel("the history, in time order")
         axes.set_ylabel("recommended")
         figure.colorbar(image, label="weight", fraction=0.03, pad=0.01)

@@ -81,11 +81,12 @@ def test_more_padding_changes_nothing(model, history):
     torch.testing.assert_close(model(history[[0, 2]])[:, 2:], model(short), rtol=1e-12, atol=1e-12)
 
 
-def test_scores_are_of_items_from_one(model, history):
+def test_scores_are_by_item_id(model, history):
     last = model(history)[:, -1]
     scores = model.scores(history)
-    assert scores.shape == (3, N)
-    assert math.isclose(scores[1, 15].item(), (last[1] @ model.items.weight[16]).item(), rel_tol=1e-12)
+    assert scores.shape == (3, N + 1)
+    assert (scores[:, 0] == -math.inf).all()
+    assert math.isclose(scores[1, 16].item(), (last[1] @ model.items.weight[16]).item(), rel_tol=1e-12)
 
 
 def test_nothing_but_padding_is_finite_and_so_are_gradients(model):
