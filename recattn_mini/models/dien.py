@@ -1,4 +1,4 @@
-r"""DIEN: interests drift. A GRU extracts them from the history, an attentional GRU follows those that lead to the candidate.
+r"""DIEN: interests drift. A GRU extracts them from the history, an AUGRU follows those that lead to the candidate.
 
     h_1 … h_s = GRU(events);   a_t = softmax_t(h_t W film);   interest = last state of AUGRU(h, a)
     auxiliary   h_t should predict event t + 1, and not another user's

@@ -3,8 +3,8 @@ r"""Clicks: train and evaluate a model that says how likely a user likes a film 
     train  on each user's first events     validate  on the tenth after them     test  on the last fifth
 
 Axes   b impressions, n candidates.
-Rule   Log-loss is trained; GAUC chooses the epoch, for it asks what a ranker is asked: is what this user likes above what
-       this user does not like? AUC also rewards knowing which users like everything.
+Rule   Log-loss is trained; GAUC chooses the epoch, for it asks what a ranker is asked: is what this user likes above
+       what this user does not like? AUC also rewards knowing which users like everything.
 Asked  "AUC is up and the ranking is not: which metric do you stop on, and which do you report?"
 Source Zhou et al. 2018, sec. 6.2. https://arxiv.org/abs/1706.06978
 """
@@ -21,8 +21,10 @@ from recattn_mini.data.movielens import MovieLens, Split
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.gauc import gauc_numpy
 from recattn_mini.metrics.log_loss import log_loss_numpy
+from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.models.dien import DIEN
 from recattn_mini.training.binary_cross_entropy import binary_cross_entropy
+from recattn_mini.training.recommendations import Recommendations
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class Predictions:
 class ClickData:
     """Everything `fit` asks for: batches of impressions, and GAUC on the validation part."""
 
+    films: MovieLens
     table: Impressions
     users: np.ndarray
     split: Split
@@ -62,7 +65,7 @@ class ClickData:
     @classmethod
     def of(cls, films: MovieLens, length: int = 50, batch: int = 512) -> "ClickData":
         """MovieLens, with histories of at most `length` events."""
-        return cls(impressions(films, length), np.sort(films.users), split_by_user(films), batch)
+        return cls(films, impressions(films, length), np.sort(films.users), split_by_user(films), batch)
 
     def batches(self, generator: torch.Generator) -> Iterator[Impressions]:
         """All training impressions once, in random order."""
@@ -77,6 +80,22 @@ class ClickData:
     def evaluate(self, model: nn.Module) -> Predictions:
         """What the model says of the test impressions."""
         return self._predict(model, self.split.test)
+
+    def recommend(self, model: nn.Module, user: int, k: int = 10) -> Recommendations:
+        """The films the user has not rated, ranked as at the user's last impression, and what each looks at."""
+        last = torch.from_numpy(np.flatnonzero(self.users == user)[-1:])
+        device = next(model.parameters()).device
+        *request, _, _ = (x.to(device) for x in self.table.at(last))  # user, context, history, ratings
+        fresh = np.setdiff1d(np.arange(1, len(self.films.titles)), self.films.histories()[user])
+        with torch.no_grad():
+            scores = model(*request, torch.from_numpy(fresh)[None].to(device)).sigmoid()[0].cpu().numpy()
+            best = top_k_numpy(scores[None], k)[0]
+            items = torch.from_numpy(fresh[best])[None].to(device)
+            weights = model.weights(*request[2:], items)[0].cpu().numpy() if hasattr(model, "weights") else None
+        history = request[2][0].cpu().numpy()
+        titles, there = self.films.titles, history != 0
+        weights = None if weights is None else weights[:, there]
+        return Recommendations(list(titles[fresh[best]]), scores[best], list(titles[history[there]]), weights)
 
     def _predict(self, model: nn.Module, rows: np.ndarray) -> Predictions:
         device = next(model.parameters()).device

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from recattn_mini.data.movielens import Interactions, leave_one_out
+from recattn_mini.data.movielens import MovieLens, leave_one_out
 from recattn_mini.data.sequences import NextItems, Sequences
 from recattn_mini.metrics.evaluate import Evaluation, evaluate
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.relevant import Relevant
-from recattn_mini.training.sampled_softmax_loss import sampled_softmax_loss
+from recattn_mini.metrics.top_k import top_k_numpy
+from recattn_mini.training.recommendations import Recommendations
 from recattn_mini.training.softmax_loss import softmax_loss
 
 PROTOCOL = Protocol(split="leave one out, by time, ties in file order", candidates="full", seen="filtered")
@@ -35,17 +36,22 @@ class NextItemData:
     histories: list[np.ndarray]  # what is trained on, by user
     validation: np.ndarray  # (u), the item after it
     test: np.ndarray  # (u), the item after that
-    n: int
+    titles: np.ndarray  # by item id
     length: int = 50
     batch: int = 64
     negatives: int = 0  # shared by a batch, uniform; 0 for a loss over all items
 
     @classmethod
-    def of(cls, data: Interactions, **options: int) -> "NextItemData":
+    def of(cls, films: MovieLens, **options: int) -> "NextItemData":
         """Each user's last two events held out; `options` are length, batch and negatives."""
-        split = leave_one_out(data)
-        histories = data.histories(split.train)[1:]
-        return cls(histories, data.items[split.validation], data.items[split.test], int(data.items.max()), **options)
+        split = leave_one_out(films)
+        held_out = films.items[split.validation], films.items[split.test]
+        return cls(films.histories(split.train)[1:], *held_out, films.titles, **options)
+
+    @property
+    def n(self) -> int:
+        """How many items there are; their ids are 1 to n."""
+        return len(self.titles) - 1
 
     def batches(self, generator: torch.Generator) -> Iterator[NextItems]:
         """All users once, in random order; of each a random stretch, so that long histories are not cut for good."""
@@ -63,6 +69,18 @@ class NextItemData:
         """All figures of the test items, with their protocol."""
         histories = [np.append(history, item) for history, item in zip(self.histories, self.validation, strict=True)]
         return self._evaluate(model, histories, self.test, k)
+
+    def recommend(self, model: nn.Module, user: int, k: int = 10) -> Recommendations:
+        """What the user (1, 2, …) should watch after everything but the test item, and what drew the attention."""
+        met = np.append(self.histories[user - 1], self.validation[user - 1])
+        recent = torch.from_numpy(met[-self.length :])[None].to(next(model.parameters()).device)
+        with torch.no_grad():
+            scores = model.scores(recent)[0].cpu().numpy()
+            weights = model.weights(recent).cpu().numpy() if hasattr(model, "weights") else None
+        scores[met] = -np.inf
+        best = top_k_numpy(scores[None], k)[0]
+        weights = None if weights is None else np.tile(weights, (k, 1))  # one query for all candidates
+        return Recommendations(list(self.titles[best]), scores[best], list(self.titles[recent[0].cpu()]), weights)
 
     def _evaluate(self, model: nn.Module, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
         device = next(model.parameters()).device

@@ -119,7 +119,6 @@ def test_din_one_event_at_a_time(genres, request_of_two):
 
 def test_mean_pooling_is_one_interest_for_all_candidates(genres, request_of_two):
     model = grown(MeanPooling(genres, 5, D))
-    *_, history, ratings, candidates = request_of_two
     events = [film(model, i) + model.features.ratings.weight[r] for i, r in [(7, 5), (2, 1), (11, 3)]]
     interests = []
     model.head.register_forward_pre_hook(lambda _, inputs: interests.append(inputs[1]))
