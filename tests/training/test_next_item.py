@@ -1,0 +1,134 @@
+"""The next-item task: what a model is shown in training, in validation and at the test, and what it is told."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recattn_mini.data import movielens
+from recattn_mini.training.next_item import NextItemData, loss_over_all_items
+
+HISTORIES = [[1, 2, 3, 4, 5], [6, 1], [9, 8, 7, 6, 5, 4, 3]]
+VALIDATION, TEST = [6, 9, 2], [7, 3, 1]
+
+
+@pytest.fixture
+def data():
+    titles = np.array(["", *"ABCDEFGHIJ"], dtype=object)
+    histories = [np.array(history) for history in HISTORIES]
+    return NextItemData(histories, np.array(VALIDATION), np.array(TEST), titles, length=4, batch=2)
+
+
+class Asked(nn.Module):
+    """Notes the histories that it is asked about; its favourites are given, in order."""
+
+    def __init__(self, *favourites):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+        self.favourites, self.histories = favourites, []
+
+    def scores(self, history):
+        self.histories += history.tolist()
+        scores = torch.zeros(len(history), 11)
+        for place, item in enumerate(self.favourites):
+            scores[:, item] = 100.0 - place
+        scores[:, 0] = -torch.inf
+        return scores
+
+    def weights(self, history):
+        return (history != 0).double() / (history != 0).sum(1, keepdim=True)
+
+
+def test_validation_and_test_see_what_came_before(data):
+    asked = Asked()
+    data.validate(asked)
+    assert asked.histories == [[2, 3, 4, 5], [0, 0, 6, 1], [6, 5, 4, 3]]
+    asked.histories.clear()
+    data.evaluate(asked)
+    assert asked.histories == [[3, 4, 5, 6], [0, 6, 1, 9], [5, 4, 3, 2]]
+
+
+def test_figures_by_hand(data):
+    """Favourites 9, 6, 7, 3: user 0 has met 6, so 9 then the target 7; user 1 has met 9 and 6, so 7 then 3.
+
+    User 2 has met all of the favourites; 1 comes first of what is left, in item order. Ranks 2, 2, 1.
+    """
+    evaluation = data.evaluate(Asked(9, 6, 7, 3), k=3)
+    assert math.isclose(evaluation.figures["ndcg"].value, (2 / math.log2(3) + 1) / 3, rel_tol=1e-12)
+    assert evaluation.figures["hit_rate"].value == 1
+    assert "filtered" in str(evaluation)
+    # user 0's validation item is 6: behind 9; user 1's is 9: first; user 2's is 2: behind 1
+    expected = (1 / math.log2(3) + 1 + 1 / math.log2(3)) / 3
+    assert math.isclose(data.validate(Asked(9, 6, 7, 3)), expected, rel_tol=1e-12)
+
+
+def test_an_epoch_is_every_user_once_and_nothing_held_out(data):
+    generator = torch.Generator().manual_seed(0)
+    seen = set()
+    for _ in range(50):
+        users = []
+        for batch in data.batches(generator):
+            assert batch.history.shape[1] == 4
+            for history, target in zip(batch.history.tolist(), batch.target.tolist(), strict=True):
+                assert history[1:] == target[:-1]
+                window = [item for item in [history[0], *target] if item]
+                (user,) = (
+                    u
+                    for u, items in enumerate(HISTORIES)
+                    if set(window) <= set(items)
+                    and items[0] != 0
+                    and any(items[i : i + len(window)] == window for i in range(len(items)))
+                )
+                users.append(user)
+                seen.add((user, *window))
+        assert sorted(users) == [0, 1, 2]
+    assert {window[1:] for window in seen if window[0] == 2} == {(9, 8, 7, 6, 5), (8, 7, 6, 5, 4), (7, 6, 5, 4, 3)}
+
+
+def test_the_loss_is_the_mean_over_positions_with_a_target(data):
+    torch.manual_seed(0)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.items = nn.Embedding(11, 3)
+            self.states = torch.randn(2, 4, 3)
+
+        def forward(self, history):
+            return self.states
+
+    model, batch = Model(), next(iter(data.batches(torch.Generator().manual_seed(0))))
+    terms = [
+        F.cross_entropy(model.items.weight[1:] @ model.states[user, step], torch.tensor(item - 1))
+        for user, items in enumerate(batch.target.tolist())
+        for step, item in enumerate(items)
+        if item
+    ]
+    assert len(terms) < 8
+    torch.testing.assert_close(loss_over_all_items(model, batch), sum(terms) / len(terms))
+
+
+def test_recommend_leaves_out_what_was_met(data):
+    told = data.recommend(Asked(9, 6, 7, 3), user=1, k=3)
+    assert told.titles == ["I", "G", "H"]
+    assert told.scores.tolist() == [100, 98, 0]
+    assert told.history == list("CDEF")
+    assert told.weights.tolist() == [[0.25] * 4] * 3
+    assert "1  100.000  I  ← C 0.25, D 0.25, E 0.25" in str(told)
+
+
+def test_recommend_to_a_short_history(data):
+    assert data.recommend(Asked(), user=2, k=1).history == list("FAI")
+
+
+def test_movielens():
+    films = movielens.load()
+    data = NextItemData.of(films, length=20)
+    everything = films.histories()[1:]
+    assert data.n == 1682
+    assert data.length == 20
+    for history, validation, test, whole in zip(data.histories, data.validation, data.test, everything, strict=True):
+        assert [*history, validation, test] == whole.tolist()
