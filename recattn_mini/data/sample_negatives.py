@@ -35,9 +35,8 @@ def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.
     unseen = n - first.sum(axis=1, keepdims=True)
     _check_left(unseen.ravel().tolist(), n)
     rank = (uniform.astype(np.float64) * unseen).astype(np.int64)  # in float64 it never rounds up to unseen
-    # the i-th met item, counted from 0, has met - 1 - i unseen ones below it: all with no more than r stand before
-    met = np.sort(np.where(first, met, n + s), axis=1)
-    below = np.minimum(met - 1 - np.arange(s), n)
+    # the i-th met item, counted from 1, has met - i unseen ones below it; those with at most `rank` stand before ours
+    below = np.sort(np.where(first, met - first.cumsum(axis=1), n), axis=1)
     row = (n + 1) * np.arange(u)[:, None]  # one sorted row of all users, as searchsorted wants it
     before = np.searchsorted((below + row).ravel(), (rank + row).ravel(), side="right").reshape(rank.shape)
     return 1 + rank + before - s * np.arange(u)[:, None]
@@ -57,14 +56,13 @@ def sample_negatives(seen: torch.Tensor, n: int, uniform: torch.Tensor) -> torch
     unseen = n - first.sum(dim=1, keepdim=True)
     _check_left(unseen.flatten().tolist(), n)
     rank = (uniform.double() * unseen).long()
-    met = met.masked_fill(~first, n + met.shape[1]).sort(dim=1).values
-    below = (met - 1 - torch.arange(met.shape[1], device=met.device)).clamp_max(n)
-    return 1 + rank + torch.searchsorted(below, rank, right=True)
+    below = (met - first.cumsum(dim=1)).masked_fill(~first, n).sort(dim=1).values
+    return 1 + rank + torch.searchsorted(below.contiguous(), rank.contiguous(), right=True)
 
 
 def _check(seen: Array, uniform: Array, n: int) -> None:
     if seen.min() < 0 or seen.max() > n:
-        raise ValueError(f"seen must be 0 for padding or items to n = {n}, got {seen.min()} to {seen.max()}")
+        raise ValueError(f"seen must be items from 1 to n = {n}, or 0 for padding, got {seen.min()} to {seen.max()}")
     if not (uniform.min() >= 0 and uniform.max() < 1):  # NaN is neither
         raise ValueError(f"uniform must be at least 0 and below 1, got {uniform.min()} to {uniform.max()}")
 

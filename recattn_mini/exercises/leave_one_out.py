@@ -141,6 +141,18 @@ def unstable(users, timestamps):
     return _cut(shuffled[_order(users[shuffled], timestamps[shuffled])], users)
 
 
+@wrong("np.argsort as it comes, first by time, then by user: it is not stable, and the second undoes the first")
+def two_unstable_sorts(users, timestamps):
+    order = timestamps.numpy().argsort()
+    return _cut(torch.from_numpy(order[users.numpy()[order].argsort()]), users)
+
+
+@wrong("users in the order in which the file first names them, as a dictionary keeps them: by user id is asked")
+def by_first_appearance(users, timestamps):
+    first = (users == users[:, None]).int().argmax(1)
+    return tuple(part[first[part].argsort(stable=True)] for part in leave_one_out(users, timestamps))
+
+
 @wrong("one cut in time for all: the last events of the file, not of each user. That is the global split")
 def global_cut(users, timestamps):
     order, held_out = timestamps.argsort(stable=True), len(users.unique())
