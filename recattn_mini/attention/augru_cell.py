@@ -1,23 +1,24 @@
 r"""DIEN's AUGRU: a GRU whose update gate is scaled by how much the event concerns the candidate.
 
-    h ← (1 - ũ) h + ũ n,  ũ = a u,  u = 1 - z    AUGRU; gates z and n as in `gru_cell`
-    h ← (1 - a) h + a n                          AGRU: a instead of the gate, one number for all units
-    gru_cell(a x, h)                             AIGRU: a on the input, but h moves for a = 0 too
+    ũ = a (1 - z),  h ← (1 - ũ) h + ũ n    AUGRU; gate z and candidate n as in `gru_cell`
+                 =  (1 - a) h + a GRU(x, h)
+    h ← (1 - a) h + a n                    AGRU: a instead of the gate, one number for all units
+    h ← GRU(a x, h)                        AIGRU: a scales the input, and a = 0 still moves h
 
 Axes    x (b c) an event, h (b d) the state, a (b) from 0 to 1; weights as in `gru_cell`: blocks r, z, n.
-Rule    a = 0 keeps the state, a = 1 is a GRU. In the authors' released code, `augru_cell_released`, a = 0 is the GRU,
-        a = 1 overwrites the state (and r is inside the matrix product). DIEN's a_t are a softmax over the history of
-        h_tᵀ W e, see `multiplicative_attention`: they sum to 1, so most are near 1/s and a = 1 is a limit.
+Rule    a = 0 keeps the state, a = 1 is a GRU. The authors' released code has a = 0 a GRU and a = 1 overwrite the state,
+        (1 - a) GRU(x, h) + a n: `augru_cell_released`. DIEN's a_t are a softmax over the history of h_tᵀ W e, see
+        `multiplicative_attention`: they sum to 1, so most are near 1/s and a = 1 is a limit.
 Cost    O(b·s·d·(c+d)) for a history, step after step, and again for every candidate: dear when a request has many.
 Asked   "Write AUGRU. What do a = 0 and a = 1 do? Why not scale the input, and why is it slow online?"
-Source  Zhou et al., AAAI 2019, sec. "Interest Evolving Layer". https://arxiv.org/abs/1809.03672
+Source  Zhou et al., AAAI 2019, "Interest Evolving Layer". https://arxiv.org/abs/1809.03672
 """
 
 import numpy as np
 import torch
 from torch import nn
 
-from recattn_mini.attention.gru_cell import gru_gates, gru_gates_numpy
+from recattn_mini.attention.gru_cell import gru_cell, gru_gates, gru_gates_numpy
 from recattn_mini.shapes import takes
 
 
@@ -46,7 +47,7 @@ def augru_cell_numpy(
 def augru_cell_released_numpy(
     x: np.ndarray, state: np.ndarray, attention: np.ndarray, *weights: np.ndarray
 ) -> np.ndarray:
-    """The released code's direction, z ← (1 - a) z; weights (w_input, w_state, b_input, b_state) as in `augru_cell`.
+    """z ← (1 - a) z, what the authors' code does (r is there inside the matrix product); weights as in `augru_cell`.
 
     >>> x, state, half, weights = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), [np.zeros((3, 1))] * 2
     >>> augru_cell_released_numpy(x, state, half, *weights, np.zeros(3), np.zeros(3))  # z = 1/2, of which half remains
@@ -81,16 +82,15 @@ def augru_cell(
     b_state: torch.Tensor,
 ) -> torch.Tensor:
     """x (b c), state (b d), attention (b), w_input (3d c), w_state (3d d), b_input (3d), b_state (3d) -> (b d)."""
-    keep, candidate = gru_gates(x, state, w_input, w_state, b_input, b_state)
-    update = attention[:, None] * (1 - keep)
-    return (1 - update) * state + update * candidate
+    stepped = gru_cell(x, state, w_input, w_state, b_input, b_state)
+    return (1 - attention[:, None]) * state + attention[:, None] * stepped  # the same as ũ = a (1 - z)
 
 
 @takes(x="b c", state="b d", attention="b")
 def augru_cell_released(
     x: torch.Tensor, state: torch.Tensor, attention: torch.Tensor, *weights: torch.Tensor
 ) -> torch.Tensor:
-    """The released code's direction, z ← (1 - a) z; weights (w_input, w_state, b_input, b_state) as in `augru_cell`."""
+    """z ← (1 - a) z, what the authors' code does (r is there inside the matrix product); weights as in `augru_cell`."""
     keep, candidate = gru_gates(x, state, *weights)
     keep = (1 - attention[:, None]) * keep
     return keep * state + (1 - keep) * candidate

@@ -7,7 +7,8 @@ Rule    No softmax, no scale: ten matching events weigh ten times one, a masked 
         The authors' released code divides by √d and takes a softmax: `din_attention_softmax`. Its four blocks and
         sigmoid units are used here, one hidden layer for its two; the paper has an outer product and PReLU or Dice.
         The score needs no bias: a softmax forgets it, and for a sum, a unit whose row of W is 0 gives one.
-        A candidate that may attend to nothing gets zeros.
+        A candidate that may attend to nothing gets zeros. Unmasked padding adds nothing if embedded as 0,
+        but a softmax gives it weight.
 Cost    O(t·s·d·a) time and O(t·s·(d+a)) memory, NumPy's plain form 4 times that. Only the product needs each pair:
         W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k, so the block q - k adds weights and no power.
 Asked   "Why no softmax? Which block sees the match of q and k? What may be computed once for all candidates?"
