@@ -53,10 +53,11 @@ def expected(x, state, attention, w_input, w_state, b_input, b_state):
 
 @teaching
 def check_worked_example(f):
-    "z = 3/4, n = 1/2, h = 8: of the update gate's 1/4, a = 1/2 leaves 1/8, so 7/8 of 8 stay; a = 0 leaves 8 as it is"
-    x, state, zero = float64([[9], [9]]), float64([[8], [8]]), float64([[0], [0], [0]])
-    b_input = float64([0, math.log(3), math.atanh(0.5)])
-    same(f(x, state, float64([0.5, 0]), zero, zero, b_input, zero[:, 0]), float64([[7 + 1 / 16], [8]]))
+    "z = 3/4 and n = 1/2: of the update gate's 1/4, a = 1/2 leaves 1/8, so 8 becomes 7/8 of 8 and 1/8 of 1/2"
+    x, state, attention = float64([[9], [9]]), float64([[8, 4], [8, 4]]), float64([0.5, 0])
+    w_input, w_state = float64([[0]] * 6), float64([[0, 0]] * 6)
+    b_input = float64([0, 0, math.log(3), math.log(3), math.atanh(0.5), math.atanh(0.5)])
+    same(f(x, state, attention, w_input, w_state, b_input, 0 * b_input), float64([[7 + 1 / 16, 3.5 + 1 / 16], [8, 4]]))
 
 
 @teaching

@@ -111,6 +111,14 @@ def test_attention_1_is_torchs_gru(f, inputs, call, close):
 
 
 @RELEASED
+def test_released_is_a_gru_and_then_its_candidate(f, inputs, call, close):
+    x, state, attention, *weights = inputs
+    a = attention[:, None]
+    expected = (1 - a) * torch_cell(x, state, *weights) + a * candidate(x, state, *weights)
+    close(call(f, *inputs), expected)
+
+
+@RELEASED
 def test_released_attention_0_is_torchs_gru(f, inputs, call, close):
     x, state, _, *weights = inputs
     close(call(f, x, state, torch.zeros(2, dtype=torch.float64), *weights), torch_cell(x, state, *weights))
