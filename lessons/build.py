@@ -30,7 +30,13 @@ from recattn_mini.exercises import facts as exercise_facts
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_A_CELL = 300
-STEADY = {"NO_COLOR": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+STEADY = {
+    "NO_COLOR": "1",
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TQDM_DISABLE": "1",
+}
 HERE = [re.escape(str(p)) for p in (ROOT, Path(tempfile.gettempdir()), Path.home()) if len(p.parts) > 1]
 PATHS = [r"(?<![\w/.])/(home|Users|root|tmp|usr|var|opt|mnt)/", r"\b[A-Z]:\\", "site-packages", *HERE]
 UNFIT = {

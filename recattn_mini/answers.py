@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Under nbval the kernels print plain text, and what they run is nobody's progress."""
+    """Under nbval the kernels print plain text and no progress bars, add up in one order, and are nobody's progress."""
     if _nbval(config):
         import tempfile
 
-        os.environ.setdefault("NO_COLOR", "1")
+        for name in ("NO_COLOR", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
         os.environ.setdefault("RECATTN_DATA_DIR", tempfile.mkdtemp(prefix="recattn-nbval-"))
 
 

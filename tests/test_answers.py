@@ -211,7 +211,8 @@ def test_progress_that_cannot_be_kept_is_told(learner: Learner, tmp_path: Path, 
 
 
 def test_nbval_gets_the_notebooks_it_asks_for(learner: Learner, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("NO_COLOR", "1")  # nbval's runs set both; this one shall not outlive the test
+    for name in ("NO_COLOR", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # nbval's runs set them; this one shall not outlive the test
     learner.writes(IMPORTS, RIGHT)
     told = learner.runs("-p", "nbval", "--nbval", "--collect-only", "-q")
     assert "Cell 1" in told
