@@ -83,8 +83,8 @@ def relative_position_attention(
     # q_t meets each of the 2m+1 distances once, (... t 2m+1), and each key picks its own
     scores = q @ k.mT + (q @ relative_k.mT).gather(-1, row)
     weights = softmax(masked_scores(scores, mask))  # (... t s)
-    # the other way round: what each distance is worth, all its keys together. Summed in float32 at least: in half
-    # precision a weight of 0.001 is lost when it is added to 0.5
+    # the other way round: what each distance is worth, all its keys together. A GPU adds them in the dtype it is given,
+    # and in half precision a weight of 0.001 is lost when it is added to 0.5: float32 at least
     sums = weights.to(torch.promote_types(weights.dtype, torch.float32))
     by_distance = sums.new_zeros(*sums.shape[:-1], 2 * m + 1).scatter_add(-1, row, sums).to(weights.dtype)
     return weights @ v + by_distance @ relative_v

@@ -151,11 +151,11 @@ def test_far_away_is_far_away(f, normal, call, close):
     close(call(f, q, k[:, order], v[:, order], *tables), call(f, q, k, v, *tables))
 
 
-def test_a_long_history_in_half_precision(half):
+def test_a_long_history_in_half_precision(half, device):
     """4,000 equal weights, all but one clipped to one row: one after the other, half precision would lose most."""
-    s, zero = 4000, torch.zeros(3, 1, dtype=half)
-    q, k = torch.zeros(1, 1, dtype=half), torch.zeros(s, 1, dtype=half)
-    out = relative_position_attention(q, k, k, zero, torch.tensor([[1], [0], [0]], dtype=half))
+    s = 4000
+    q, k, zero = (torch.zeros(n, 1, dtype=half, device=device) for n in (1, s, 3))
+    out = relative_position_attention(q, k, k, zero, torch.tensor([[1], [0], [0]], dtype=half, device=device))
     assert abs(out.item() - (s - 1) / s) < 2e-2
 
 
