@@ -89,13 +89,14 @@ class ClickData:
         fresh = np.setdiff1d(np.arange(1, len(self.films.titles)), self.films.histories()[user])
         with torch.no_grad():
             scores = model(*request, torch.from_numpy(fresh)[None].to(device)).sigmoid()[0].cpu().numpy()
-            best = top_k_numpy(scores[None], k)[0]
-            items = torch.from_numpy(fresh[best])[None].to(device)
+            order = top_k_numpy(scores[None], k)[0]
+            best = fresh[order]
+            items = torch.from_numpy(best)[None].to(device)
             weights = model.weights(*request[2:], items)[0].cpu().numpy() if hasattr(model, "weights") else None
         history = request[2][0].cpu().numpy()
         titles, there = self.films.titles, history != 0
         weights = None if weights is None else weights[:, there]
-        return Recommendations(list(titles[fresh[best]]), scores[best], list(titles[history[there]]), weights)
+        return Recommendations(best, list(titles[best]), scores[order], list(titles[history[there]]), weights)
 
     def _predict(self, model: nn.Module, rows: np.ndarray) -> Predictions:
         device = next(model.parameters()).device

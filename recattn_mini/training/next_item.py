@@ -23,7 +23,9 @@ from recattn_mini.metrics.evaluate import Evaluation, evaluate
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.metrics.top_k import top_k_numpy
+from recattn_mini.training.binary_cross_entropy import binary_cross_entropy
 from recattn_mini.training.recommendations import Recommendations
+from recattn_mini.training.sampled_softmax_loss import sampled_softmax_loss
 from recattn_mini.training.softmax_loss import softmax_loss
 
 PROTOCOL = Protocol(split="leave one out, by time, ties in file order", candidates="full", seen="filtered")
@@ -80,7 +82,7 @@ class NextItemData:
         scores[met] = -np.inf
         best = top_k_numpy(scores[None], k)[0]
         weights = None if weights is None else np.tile(weights, (k, 1))  # one query for all candidates
-        return Recommendations(list(self.titles[best]), scores[best], list(self.titles[recent[0].cpu()]), weights)
+        return Recommendations(best, list(self.titles[best]), scores[best], list(self.titles[recent[0].cpu()]), weights)
 
     def _evaluate(self, model: nn.Module, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
         device = next(model.parameters()).device
@@ -95,11 +97,24 @@ class NextItemData:
 
 
 def loss_over_all_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
-    """Full softmax cross-entropy at every position that has a target."""
+    """Full softmax at every position that has a target."""
     at = batch.target != 0
     return softmax_loss(model(batch.history)[at] @ model.items.weight[1:].mT, batch.target[at] - 1)
 
 
 def loss_over_sampled_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
-    """The same over the target and the batch's negatives; they are uniform, so logQ is a constant and cancels."""
-    raise NotImplementedError
+    """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
+    at = batch.target != 0
+    states, target = model(batch.history)[at], batch.target[at]
+    positive = (states * model.items(target)).sum(-1)
+    negatives = states @ model.items(batch.negatives).mT
+    return sampled_softmax_loss(positive, negatives, 0.0, 0.0, target[:, None] == batch.negatives)
+
+
+def loss_with_one_negative(model: nn.Module, batch: NextItems) -> torch.Tensor:
+    """SASRec's as published: every position tells its target from one negative; they take the batch's in turn."""
+    at = batch.target != 0
+    states, target = model(batch.history)[at], batch.target[at]
+    negative = batch.negatives[torch.arange(len(target), device=target.device) % len(batch.negatives)]
+    logits = torch.stack([(states * model.items(item)).sum(-1) for item in (target, negative)])
+    return 2 * binary_cross_entropy(logits, logits.new_tensor([[1.0], [0.0]]).expand_as(logits))

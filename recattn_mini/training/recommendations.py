@@ -8,11 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Recommendations:
-    """Titles (k) with their scores, best first; the history's titles (s), in time order; the attention (k s) between.
+    """Item ids, titles and scores (k), best first; titles of the history (s), in time order; the attention (k s).
 
     The attention is None where the model has none.
     """
 
+    items: np.ndarray
     titles: list[str]
     scores: np.ndarray
     history: list[str]

@@ -9,7 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from recattn_mini.data import movielens
-from recattn_mini.training.next_item import NextItemData, loss_over_all_items
+from recattn_mini.data.sequences import NextItems
+from recattn_mini.training.next_item import (
+    NextItemData,
+    loss_over_all_items,
+    loss_over_sampled_items,
+    loss_with_one_negative,
+)
 
 HISTORIES = [[1, 2, 3, 4, 5], [6, 1], [9, 8, 7, 6, 5, 4, 3]]
 VALIDATION, TEST = [6, 9, 2], [7, 3, 1]
@@ -88,19 +94,24 @@ def test_an_epoch_is_every_user_once_and_nothing_held_out(data):
     assert {window[1:] for window in seen if window[0] == 2} == {(9, 8, 7, 6, 5), (8, 7, 6, 5, 4), (7, 6, 5, 4, 3)}
 
 
+class Model(nn.Module):
+    """States at random, whatever the history."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.items = nn.Embedding(11, 3)
+        self.states = torch.randn(2, 4, 3)
+
+    def forward(self, history):
+        return self.states
+
+
 def test_the_loss_is_the_mean_over_positions_with_a_target(data):
-    torch.manual_seed(0)
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.items = nn.Embedding(11, 3)
-            self.states = torch.randn(2, 4, 3)
-
-        def forward(self, history):
-            return self.states
-
-    model, batch = Model(), next(iter(data.batches(torch.Generator().manual_seed(0))))
+    model = Model()
+    batch = next(
+        b for b in data.batches(torch.Generator().manual_seed(3)) if len(b.target) == 2 and (b.target == 0).any()
+    )
     terms = [
         F.cross_entropy(model.items.weight[1:] @ model.states[user, step], torch.tensor(item - 1))
         for user, items in enumerate(batch.target.tolist())
@@ -111,9 +122,35 @@ def test_the_loss_is_the_mean_over_positions_with_a_target(data):
     torch.testing.assert_close(loss_over_all_items(model, batch), sum(terms) / len(terms))
 
 
+POSITIONS = [(0, 0, 4), (0, 2, 9), (1, 3, 5)]  # user, step, target
+BATCH = NextItems(
+    torch.zeros(2, 4, dtype=torch.long),
+    torch.tensor([[4, 0, 9, 0], [0, 0, 0, 5]]),
+    torch.tensor([9, 1, 7, 7]),
+)
+
+
+def test_sampled_softmax_leaves_out_the_target_among_the_negatives():
+    model, terms = Model(), []
+    for user, step, target in POSITIONS:
+        others = [item for item in BATCH.negatives.tolist() if item != target]
+        logits = model.items.weight[[target, *others]] @ model.states[user, step]
+        terms.append(F.cross_entropy(logits, torch.tensor(0)))
+    torch.testing.assert_close(loss_over_sampled_items(model, BATCH), sum(terms) / 3)
+
+
+def test_one_negative_each_in_turn():
+    model, terms = Model(), []
+    for (user, step, target), negative in zip(POSITIONS, [9, 1, 7], strict=True):
+        right, other = model.items.weight[[target, negative]] @ model.states[user, step]
+        terms.append(-F.logsigmoid(right) - F.logsigmoid(-other))
+    torch.testing.assert_close(loss_with_one_negative(model, BATCH), sum(terms) / 3)
+
+
 def test_recommend_leaves_out_what_was_met(data):
     told = data.recommend(Asked(9, 6, 7, 3), user=1, k=3)
     assert told.titles == ["I", "G", "H"]
+    assert told.items.tolist() == [9, 7, 8]
     assert told.scores.tolist() == [100, 98, 0]
     assert told.history == list("CDEF")
     assert told.weights.tolist() == [[0.25] * 4] * 3
