@@ -96,11 +96,18 @@ def check_gradient_of_large(f):
     finite(gradients(f, *inputs()["large"]), NAMES)
 
 
-def _gates(x, state, w_input, w_state, b_input, b_state, order=(0, 1, 2), sigmoid=torch.sigmoid):
-    """The blocks' sums r, z, and n of the input and of the state, in the given order."""
+def _gates(x, state, weights, order=(0, 1, 2), sigmoid=torch.sigmoid):
+    """r, z, and n's part of the input and of the state; order says which blocks they are."""
+    w_input, w_state, b_input, b_state = weights
     of_x, of_h = (x @ w_input.mT + b_input).chunk(3, -1), (state @ w_state.mT + b_state).chunk(3, -1)
     r, z, n = order
     return sigmoid(of_x[r] + of_h[r]), sigmoid(of_x[z] + of_h[z]), of_x[n], of_h[n]
+
+
+def _reset_inside(r, state, weights):
+    """n's part of the state as in Cho 2014: W_n (r h) + b_n."""
+    _, w_state, _, b_state = weights
+    return (r * state) @ w_state.chunk(3)[2].mT + b_state.chunk(3)[2]
 
 
 def _mix(attention, state, z, n):
@@ -109,30 +116,37 @@ def _mix(attention, state, z, n):
 
 
 @wrong(
-    "that is the authors' released code: a = 0 is a plain GRU and a = 1 overwrites. In the paper a scales 1 - z, not z"
+    "the direction of the authors' released code: a = 0 is a plain GRU, a = 1 overwrites. In the paper a scales 1 - z"
 )
 def released(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     z = (1 - attention[:, None]) * z
     return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
 
 
+@wrong("that is the authors' released cell as it is: a scales z, not 1 - z, and r stands inside the matrix product")
+def released_as_it_is(x, state, attention, *weights):
+    r, z, n_x, _ = _gates(x, state, weights)
+    z = (1 - attention[:, None]) * z
+    return z * state + (1 - z) * torch.tanh(n_x + _reset_inside(r, state, weights))
+
+
 @wrong("attention scales z, the keep gate of nn.GRUCell: then a = 0 overwrites the state. Scale 1 - z")
 def keep_gate_scaled(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     z = attention[:, None] * z
     return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
 
 
 @wrong("nn.GRUCell's z keeps the state: the paper's update gate is u = 1 - z")
 def z_not_inverted(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, 1 - z, torch.tanh(n_x + r * n_h))
 
 
 @wrong("state and candidate change places: ũ weighs the candidate, 1 - ũ the state")
 def mixed_the_other_way(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     u = attention[:, None] * (1 - z)
     return u * state + (1 - u) * torch.tanh(n_x + r * n_h)
 
@@ -144,13 +158,13 @@ def one_minus_attention(x, state, attention, *weights):
 
 @wrong("attention replaces the gate: that is AGRU, one number for all units. AUGRU multiplies the gate")
 def agru(x, state, attention, *weights):
-    r, _, n_x, n_h = _gates(x, state, *weights)
+    r, _, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, 0, torch.tanh(n_x + r * n_h))
 
 
 @wrong("attention scales the input: that is AIGRU, where an event without attention still changes the state")
 def aigru(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(attention[:, None] * x, state, *weights)
+    r, z, n_x, n_h = _gates(attention[:, None] * x, state, weights)
     return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
 
 
@@ -161,13 +175,13 @@ def plain_gru(x, state, attention, *weights):
 
 @wrong("attention scales the reset gate: it belongs on the update gate")
 def on_the_reset_gate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return z * state + (1 - z) * torch.tanh(n_x + attention[:, None] * r * n_h)
 
 
 @wrong("attention scales what comes in, but not what is let go: a = 0 would shrink the state. Keep 1 - ũ, not z")
 def on_the_candidate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return z * state + (1 - z) * attention[:, None] * torch.tanh(n_x + r * n_h)
 
 
@@ -178,7 +192,7 @@ def on_the_new_state(x, state, attention, *weights):
 
 @wrong("attention goes into the σ: it scales the gate, not the sum that the gate is computed from")
 def inside_the_sigmoid(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, sigmoid=lambda y: y)
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y)
     u = torch.sigmoid(-attention[:, None] * z)
     return (1 - u) * state + u * torch.tanh(n_x + r.sigmoid() * n_h)
 
@@ -195,16 +209,15 @@ def attention_normalised_over_users(x, state, attention, *weights):
 
 @wrong("one attention for every unit, along the wrong axis: it is a number for each user, attention[:, None]")
 def along_the_units(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     u = attention * (1 - z)
     return (1 - u) * state + u * torch.tanh(n_x + r * n_h)
 
 
 @wrong("the reset gate is applied before the matrix product, as in Cho 2014; nn.GRUCell's r scales W_n h + b_n")
-def reset_before_the_product(x, state, attention, w_input, w_state, b_input, b_state):
-    r, z, n_x, _ = _gates(x, state, w_input, w_state, b_input, b_state)
-    n_h = (r * state) @ w_state.chunk(3)[2].mT + b_state.chunk(3)[2]
-    return _mix(attention, state, z, torch.tanh(n_x + n_h))
+def reset_before_the_product(x, state, attention, *weights):
+    r, z, n_x, _ = _gates(x, state, weights)
+    return _mix(attention, state, z, torch.tanh(n_x + _reset_inside(r, state, weights)))
 
 
 @wrong("the two biases of the candidate are added up: the state's one is inside, r (W_n h + b_n)")
@@ -214,43 +227,43 @@ def biases_merged(x, state, attention, w_input, w_state, b_input, b_state):
 
 @wrong("the reset gate is not used")
 def no_reset(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, torch.tanh(n_x + n_h + 0 * r))
 
 
 @wrong("the reset gate scales the input's part too: it only decides how much of the state the candidate sees")
 def reset_of_everything(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, torch.tanh(r * (n_x + n_h)))
 
 
 @wrong("the blocks are taken as z, r, n, which is Keras's order; PyTorch's is r, z, n")
 def keras_order(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, order=(1, 0, 2))
+    r, z, n_x, n_h = _gates(x, state, weights, order=(1, 0, 2))
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
 @wrong("the blocks are taken as r, n, z; PyTorch's order is r, z, n")
 def candidate_second(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, order=(0, 2, 1))
+    r, z, n_x, n_h = _gates(x, state, weights, order=(0, 2, 1))
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
 @wrong("the tanh of the candidate is missing: the state is no longer bounded")
 def no_tanh(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, n_x + r * n_h)
 
 
 @wrong("a sigmoid where the candidate's tanh belongs: the state could not go below 0")
 def sigmoid_candidate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, torch.sigmoid(n_x + r * n_h))
 
 
 @wrong("hard sigmoids, as old Keras had: the gates are σ")
 def hard_sigmoids(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, sigmoid=lambda y: (0.2 * y + 0.5).clamp(0, 1))
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: (0.2 * y + 0.5).clamp(0, 1))
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
@@ -266,19 +279,19 @@ def no_input_bias(x, state, attention, w_input, w_state, b_input, b_state):
 
 @wrong("exp(x) / (1 + exp(x)) is inf / inf beyond 710: use torch.sigmoid, in NumPy (1 + tanh(x/2)) / 2")
 def sigmoid_overflows(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, sigmoid=lambda y: y.exp() / (1 + y.exp()))
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.exp() / (1 + y.exp()))
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
 @wrong("1 / (1 + exp(-x)) is right below -710, but its gradient 0 · inf is NaN: use torch.sigmoid")
 def gradient_overflows(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, sigmoid=lambda y: 1 / (1 + (-y).exp()))
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: 1 / (1 + (-y).exp()))
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
 @wrong("the gates are clipped at ±10: σ(10) is not 1 yet, and the gradient beyond is lost. sigmoid needs no clipping")
 def clipped(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights, sigmoid=lambda y: y.clamp(-10, 10).sigmoid())
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.clamp(-10, 10).sigmoid())
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
@@ -299,14 +312,14 @@ def squeezed(x, state, attention, *weights):
 
 @right
 def the_papers_gate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, *weights)
+    r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 
 @right
 def update_gate_of_the_other_sign(x, state, attention, w_input, w_state, b_input, b_state):
-    w_ir, w_iz, w_in, w_hr, w_hz, w_hn = *w_input.chunk(3), *w_state.chunk(3)
-    b_ir, b_iz, b_in, b_hr, b_hz, b_hn = *b_input.chunk(3), *b_state.chunk(3)
+    (w_ir, w_iz, w_in), (w_hr, w_hz, w_hn) = w_input.chunk(3), w_state.chunk(3)
+    (b_ir, b_iz, b_in), (b_hr, b_hz, b_hn) = b_input.chunk(3), b_state.chunk(3)
     reset = torch.sigmoid(x @ w_ir.mT + state @ w_hr.mT + b_ir + b_hr)
     update = torch.sigmoid(-(x @ w_iz.mT + state @ w_hz.mT + b_iz + b_hz)) * attention.unsqueeze(-1)
     return state + update * (torch.tanh(x @ w_in.mT + b_in + reset * (state @ w_hn.mT + b_hn)) - state)

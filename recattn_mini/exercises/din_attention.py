@@ -141,8 +141,14 @@ def with_softmax(q, k, w_hidden, b_hidden, w_score, mask=None):
     return softmax(masked_scores(_right_scores(q, k, w_hidden, b_hidden, w_score), mask)) @ k
 
 
-@wrong("divided by √d, and a softmax: that is the authors' released code. The paper has neither")
+@wrong("that is the authors' released code: scores of -2³² + 1 for padding, √d, softmax. The paper just sums")
 def released(q, k, w_hidden, b_hidden, w_score, mask=None):
+    scores = _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask, -(2.0**32) + 1)
+    return softmax(scores / math.sqrt(q.shape[-1])) @ k
+
+
+@wrong("divided by √d, and a softmax: din_attention_softmax, as the authors released it. The paper has neither")
+def scaled_softmax(q, k, w_hidden, b_hidden, w_score, mask=None):
     scores = _right_scores(q, k, w_hidden, b_hidden, w_score) / math.sqrt(q.shape[-1])
     return softmax(masked_scores(scores, mask)) @ k
 
