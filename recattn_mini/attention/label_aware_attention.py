@@ -6,7 +6,8 @@ Axes    interests v (... k d), item e (... d), items (... n d), mask broadcasts 
 Rule    p = 0 is the mean, p = 1 plain attention without 1/√d, a large p the best interest alone, as serving has it.
         That holds for scores above 1. Between -1 and 1, as cosines are, (v·e)^p → 0 and a large p is the *mean*;
         an even p makes the most opposed interest the favourite; a p that is not whole has no power of a negative
-        score: NaN in most libraries, so p is whole here. softmax(p · v_k·e) is sharper for every sign and size.
+        score: NaN in most libraries, so p is whole here; 6^50 overflows float32, and its softmax is NaN.
+        softmax(p · v_k·e) sharpens scores of every sign and size.
         It has read the label: it belongs in the loss, where all negatives meet the vector the positive has chosen.
 Cost    O(k·d) time; serving takes k look-ups in an index, then the largest score of each item.
 Asked   "What does p do? Why may training look at the label, and what does serving do without it?"

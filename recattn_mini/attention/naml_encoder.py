@@ -79,8 +79,9 @@ class NAMLWords(nn.Module):
 
     def forward(self, words: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """words (... s d), mask (... s), True = a word -> (... e)."""
+        w_conv, b_conv = self.conv.parameters()
         pooling = self.pooling.hidden.weight, self.pooling.hidden.bias, self.pooling.score.weight[0]
-        return naml_words(words, self.conv.weight, self.conv.bias, *pooling, mask)
+        return naml_words(words, w_conv, b_conv, *pooling, mask)
 
 
 class NAMLEncoder(nn.Module):

@@ -3,8 +3,8 @@ r"""NARM's attention: the last state of a GRU looks back at all states, and what
     a_j = w_score · σ(W_last h_T + W_state h_j);   out = [h_T ; Σ_j a_j h_j]
 
 Axes    states h (... s d), last h_T (... d), mask broadcasts to (... s), True = a click; both W (a d), w_score (a).
-Rule    No softmax: a_j is any number, so the sum grows with the session. The authors' own program computes something
-        else, a hard sigmoid and then a softmax over the clicks; RecBole keeps to the paper.
+Rule    No softmax: a_j is any number, so the sum grows with the session. RecBole keeps to the paper; the authors' own
+        program computes something else, a hard sigmoid and then a softmax, and torch-rechub takes a softmax too.
         h_T is the state after the last click. Under padding on the right that is not states[:, -1]. No click at all
         gives zeros beside h_T.
 Cost    O(s·d·a) time, O(s·a) memory, after a GRU that reads s clicks one by one.

@@ -6,6 +6,7 @@ Axes    x (... s d), mask broadcasts to (... s), True = may be pooled; W (a d), 
 Rule    Each interest's weights sum to 1 over the history, not over the interests. A history of nothing gives zeros.
         "Self-attentive" as in Lin et al. 2017: one learned query per interest, no t·s scores between the items.
         Of the multi-interest models only this one is attention; MIND and ComiRec-DR route capsules.
+        As written the order is lost: the authors' program adds positions to x in the tanh, not to the x it pools.
         Nothing in the formula keeps the k interests apart: equal rows of W_score stay equal.
 Cost    O(s·a·(d+k)) time, O(s·(a+k)) memory: linear in s. Serving asks the index k times.
 Asked   "Why k vectors and not one wider one? How do you train and serve k of them? What if they collapse?"

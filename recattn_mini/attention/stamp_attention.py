@@ -6,7 +6,8 @@ r"""STAMP: attention that asks with the last click and with the session's mean; 
 Axes    x (... s d), last x_t (... d), items (n d), mask broadcasts to (... s); W_item, W_last, W_mean (a d), b and
         w_score (a); W_s, W_t (d d), b_s, b_t (d).
 Rule    No softmax: a_j is any number. m_s is the mean of the clicks, not of s places: count what the mask lets in.
-        The paper scores m_a; the authors' program and RecBole score m_a + m_s. No click at all gives m_a = 0.
+        The paper scores m_a; the authors' program and RecBole score m_a + m_s. torch-rechub adds a softmax that is in
+        neither. No click at all gives m_a = 0.
         σ of the scores, also in the paper, is left out: it keeps the order, and squashes what a softmax loss needs.
 Cost    O(s·d·a) time, all s at once; O(n·d) to score n items.
 Asked   "Short and long interest without an RNN: where is each? What happens when the last click was an accident?"

@@ -115,6 +115,13 @@ def test_even_power_prefers_the_opposite(f, call, close, tensor):
     close(call(f, interests, item, 3), interests[1])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_power_that_overflows_is_not_hidden(dtype, tensor):
+    """6^50 is 8e38: inf in float32, whose softmax is NaN; float64 holds it, and picks the best interest."""
+    out = label_aware_attention(tensor([[6, 7], [5, 8]]).to(dtype), tensor([1, 0]).to(dtype), 50)
+    assert out.isnan().all() if dtype == torch.float32 else out.tolist() == [6, 7]
+
+
 @pytest.mark.parametrize("p", [0.5, 2.0, -1, None, True, "2"])
 @BOTH
 def test_power_is_a_whole_number(f, p, normal, call):

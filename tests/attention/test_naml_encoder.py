@@ -134,9 +134,10 @@ def test_module_equals_torchs_convolution_and_attention(encoder, inputs, conv_th
 
 def test_news_are_pooled_from_their_views_and_users_from_their_news(encoder, normal, attend, close):
     title, body, category = normal("b h s d"), normal("b h t d"), normal("b h c")
-    read, mask = normal("b h t") > -1, torch.tensor([[True, False, True], [False] * 3])
-    news = encoder.news(title, body, category, body_mask=read)
-    views = torch.stack([encoder.title(title), encoder.body(body, read), encoder.category(category).clamp(min=0)], -2)
+    seen, read, mask = normal("b h s") > -1, normal("b h t") > -1, torch.tensor([[True, False, True], [False] * 3])
+    news = encoder.news(title, body, category, seen, read)
+    texts = encoder.title(title, seen), encoder.body(body, read)
+    views = torch.stack([*texts, encoder.category(category).clamp(min=0)], -2)
 
     def pooled(module, x, mask=None):
         scores = module.score(torch.tanh(module.hidden(x))).mT
