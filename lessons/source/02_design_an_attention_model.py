@@ -864,7 +864,7 @@ DESIGNS = {  # a model for each name, freshly drawn
 }
 
 
-def fit(design, seed):
+def fit(design, seed, rate=0.01):
     """Train until the validation AUC has not risen for three epochs; the model of the best epoch, and its test AUC."""
     world = planted.clicks_on_target_category(seed, users=30_000)
     histories, candidates = torch.from_numpy(world.histories), torch.from_numpy(world.candidates)
@@ -876,7 +876,7 @@ def fit(design, seed):
 
     torch.manual_seed(seed)
     model = DESIGNS[design]()
-    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    adam = torch.optim.Adam(model.parameters(), lr=rate)
     best, best_epoch, kept = 0.0, 0, {}
     for epoch in range(40):
         for users in torch.randperm(16_000).split(500):
@@ -893,7 +893,15 @@ def fit(design, seed):
 
 
 # %% tags=["recorded-auc"]
-RECORDED = {  # test AUC of `fit` in worlds 0 to 4; torch 2.13, one thread
+RECORDED = {  # test AUC of `fit` in worlds 0 to 4: torch 2.13, one thread
+    "copied layer, then mean": [0.8386, 0.8338, 0.8414, 0.8233, 0.8333],
+    "mean": [0.8456, 0.836, 0.826, 0.8253, 0.8306],
+    "mean, user ⊙ candidate": [0.8883, 0.8942, 0.8922, 0.8842, 0.8884],
+    "self-attention, then mean": [0.7381, 0.737, 0.7368, 0.7383, 0.7321],
+    "the same with residual": [0.7792, 0.7958, 0.7936, 0.7791, 0.7793],
+    "target attention, dot": [0.9207, 0.9256, 0.9237, 0.9203, 0.921],
+    "DIN": [0.9108, 0.9236, 0.8991, 0.9177, 0.8862],
+    "DIN with a softmax": [0.9207, 0.9245, 0.9208, 0.925, 0.9213],
 }
 
 # %% tags=["nbval-ignore-output"]
@@ -919,7 +927,17 @@ axes.legend(frameon=False, loc="lower left")
 plt.show()
 
 # %% [markdown]
-# PLANTED_TEXT
+# Read it from the left. **Self-attention with projections, averaged, is the worst of all**; the residual brings back half of what it lost, and a lower learning rate a little, neither as much as the plain mean has. It mixes
+# events with each other before the candidate has been asked, and that is what the label does not depend on. **The copied layer** has nothing to learn and is level with the mean.
+#
+# **Mean pooling with the product** is the baseline to be fair to: no attention, one interaction more for the network, and more than half of the gain. An attention paper that beats the mean *without* it has beaten a handicap.
+#
+# **Target attention** wins in every world. Dot product and DIN with a softmax are level: here likeness is what decides, and the dot product knows that beforehand. Raw DIN is behind them and spreads most; counting matches is what it ought to be good at, but it has to find its scale first. What is missing
+# to the best possible is the price of learning 200 vectors from 16,000 clicks.
+#
+# None of this is a law about attention. It says: *draw the label's dependence first*, then the model.
+#
+# The corrected model does what the copied one could not:
 
 # %%
 model = fitted["target attention, dot"][0]
