@@ -14,7 +14,14 @@
 #
 # | exercise | level | minutes |
 # |---|---|---|
-# EXERCISE_TABLE
+# | `multi_head_attention` | medium | 15 |
+# | `MultiHeadAttention` | medium | 15 |
+# | `cross_attention` | easy | 5 |
+# | `encoder_block` | medium | 15 |
+# | `sinusoidal_positions_numpy` | easy | 8 |
+# | `augru_cell_numpy` | medium | 15 |
+# | `additive_pooling` | medium | 10 |
+# | `din_attention` | medium | 10 |
 
 # %% [markdown] tags=["question"]
 # ## The question
@@ -551,10 +558,10 @@ with torch.no_grad():
 # $$PE(p)_{2i} = \sin(p / 10000^{2i/d}) \qquad PE(p)_{2i+1} = \cos(p / 10000^{2i/d})$$
 
 # %% tags=["exercise"]
-from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions
+from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions_numpy
 
 # %%
-check(sinusoidal_positions)
+check(sinusoidal_positions_numpy)
 
 # %% [markdown]
 # Why a sine *and* a cosine? Each pair is the hand of a clock; moving on by $k$ turns it by an angle that $k$ alone fixes. So the dot product of two codes knows how far apart they are and nothing else, not even which of the two comes first:
@@ -614,10 +621,10 @@ for gap, values in alike.items():
 # ### Your turn
 
 # %% tags=["exercise"]
-from recattn_mini.attention.augru_cell import augru_cell
+from recattn_mini.attention.augru_cell import augru_cell_numpy
 
 # %%
-check(augru_cell)
+check(augru_cell_numpy)
 
 # %% [markdown]
 # Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state:
@@ -919,7 +926,7 @@ for row, (design, worlds) in enumerate(RECORDED.items()):
     )
     axes.plot(fitted[design][1], row, "x", color="C1", label="this run, world 0" if row == 0 else None)
 axes.axvline(planted.bayes_auc(), color="grey", linestyle=":")
-axes.text(planted.bayes_auc() - 0.002, -0.2, "best possible", color="grey", ha="right", va="bottom", rotation=90)
+axes.text(planted.bayes_auc() + 0.002, 2.5, "best possible", color="grey", va="center", rotation=90)
 axes.set_yticks(range(len(RECORDED)), RECORDED)
 axes.invert_yaxis()
 axes.set_xlabel("test AUC; the epoch was chosen on validation")
