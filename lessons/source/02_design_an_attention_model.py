@@ -14,7 +14,14 @@
 #
 # | exercise | level | minutes |
 # |---|---|---|
-# EXERCISE_TABLE
+# | `multi_head_attention` | medium | 15 |
+# | `MultiHeadAttention` | medium | 15 |
+# | `cross_attention` | easy | 5 |
+# | `encoder_block` | medium | 15 |
+# | `sinusoidal_positions_numpy` | easy | 8 |
+# | `augru_cell_numpy` | medium | 15 |
+# | `additive_pooling` | medium | 10 |
+# | `din_attention` | medium | 10 |
 
 # %% [markdown] tags=["question"]
 # ## The question
@@ -144,6 +151,7 @@ KERAS = {  # recorded: keras 3.15.1 with the torch backend, float32; inputs and 
     "labels (8,)": "ValueError: Arguments `target` and `output` must have the same shape. "
     "Received: target.shape=torch.Size([8]), output.shape=torch.Size([8, 10, 1])",
     "user 0 in a batch of 8, and alone": (0.5469816, 0.5426142),
+    "warning, alone": "You are using a softmax over axis -1 of a tensor of shape torch.Size",
     "gap over 20 seeds: mean, largest": (0.0549419, 0.1515253),
     "weight on itself, N(0, 1)": {4: 0.3787676, 16: 0.9671631, 64: 1.0},
     "±0.05: weight on itself, cosine to the mean, to the input": (0.0526043, 0.9998563, 0.2364997),
@@ -190,20 +198,23 @@ print("8 users, 10 events of width 16:", port(histories, kernel).shape, "where (
 # %%
 users, kernel = users_and_kernel(seed=0)
 together, alone = port(users, kernel)[0, 0], port(users[:1], kernel)[0, 0]
-print(f"user 0 in a batch of 8: {together:.4f}, alone: {alone:.4f}      Keras:", *KERAS["user 0 in a batch of 8, and alone"])
+theirs = KERAS["user 0 in a batch of 8, and alone"]
+print(f"user 0 in a batch of 8: {together:.4f}, alone: {alone:.4f}       Keras: {theirs[0]:.4f}, {theirs[1]:.4f}")
 
 gaps = []
 for seed in range(20):
     users, kernel = users_and_kernel(seed)
     gaps.append(abs(port(users, kernel)[0, 0] - port(users[:1], kernel)[0, 0]))
-print(f"gap over 20 seeds: mean {np.mean(gaps):.4f}, largest {max(gaps):.4f}   Keras:", *KERAS["gap over 20 seeds: mean, largest"])
+mean_gap, largest = KERAS["gap over 20 seeds: mean, largest"]
+print(f"gap over 20 seeds: mean {np.mean(gaps):.4f}, largest {max(gaps):.4f}   Keras: {mean_gap:.4f}, {largest:.4f}")
 
 # %% [markdown]
 # A probability that moves by 0.05 on average, and by up to 0.15, with the neighbours in the request: users leak into each other, and no offline
-# figure can be reproduced online. Nothing warns of it. Test it: *score a user alone and in company*.
+# figure can be reproduced online. In training nothing warns of it; only a user who is scored alone makes Keras grumble about a softmax over an axis of size 1. Test it: *score a user alone and in company*.
 #
 # **5. No scale, no projections: the temperature is an accident.** Each event's score with itself is its squared length, so the lengths of the inputs set
 # the softmax's temperature:
+
 
 # %%
 def cosine(a, b):
@@ -249,7 +260,7 @@ print("shuffled in, shuffled out:", np.allclose(port(histories[:, order], kernel
 
 # %%
 draw = np.random.RandomState(0)
-chance = 1 / (1 + np.exp(-draw.normal(-5.25, 1.3, 200_000)))
+chance = 1 / (1 + np.exp(-draw.normal(-5.85, 1.6, 200_000)))
 clicked = draw.rand(len(chance)) < chance
 for name, p in (("the true probability", chance), ("never click", np.zeros_like(chance))):
     print(f"{name:21} accuracy {accuracy_numpy(p, clicked):.4f}   AUC {auc_numpy(p, clicked):.3f}")
@@ -263,6 +274,7 @@ for name, p in (("the true probability", chance), ("never click", np.zeros_like(
 # What a design costs for one request: $n$ candidates meet a history of $s$ events of width $d$. Multiply–adds, counted from the formulas, and
 # how many steps have to wait for each other:
 
+
 # %%
 def costs(s, n, d=64, a=32):
     """Multiply-adds of a request, and sequential steps; a is the width of DIN's hidden layer."""
@@ -273,7 +285,7 @@ def costs(s, n, d=64, a=32):
         "GRU, then a dot product (NARM)": (gru + n * d, s),
         "one encoder block, then a dot (SASRec)": (block + n * d, 1),
         "target attention, dot": (2 * n * s * d, 1),
-        "target attention, network (DIN)": (2 * s * d * a + n * s * (2 * d * a // 2 + a + d), 1),
+        "target attention, network (DIN)": (2 * s * d * a + n * s * (d * a + a + d), 1),
         "AUGRU for each candidate (DIEN)": (n * gru, s),
     }
 
@@ -281,7 +293,9 @@ def costs(s, n, d=64, a=32):
 print(f"{'n = 500 candidates, d = 64':42} s = 50: MFLOP, steps    s = 5000: MFLOP, steps")
 short, long = costs(50, 500), costs(5000, 500)
 for design in short:
-    print(f"{design:42}{2e-6 * short[design][0]:13,.1f} {short[design][1]:6}{2e-6 * long[design][0]:16,.0f} {long[design][1]:6}")
+    print(
+        f"{design:42}{2e-6 * short[design][0]:13,.1f} {short[design][1]:6}{2e-6 * long[design][0]:16,.0f} {long[design][1]:6}"
+    )
 
 # %% [markdown]
 # | stage | candidates | what it allows | a usual choice |
@@ -325,7 +339,9 @@ check(MultiHeadAttention)
 # %%
 for h in (1, 2, 8):
     layer = library.multi_head_attention.MultiHeadAttention(64, h)
-    print(f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, 50 × 50 events: {h * 50 * 50:,} weights")
+    print(
+        f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, 50 × 50 events: {h * 50 * 50:,} weights"
+    )
 
 # %% [markdown]
 # **Why separate $W_Q$ and $W_K$?** With one matrix the scores are a Gram matrix. They are symmetric: what a camera owes to a lens, the lens owes to the camera, so "bought after" cannot be
@@ -382,7 +398,9 @@ one_by_one = torch.cat([target(c[:, None], history, *weights, 2) for c in candid
 print("at once", tuple(at_once.shape), "= one by one:", torch.allclose(at_once, one_by_one, atol=1e-5))
 
 projecting, attending = 2 * 50 * 16 * 16, 2 * 500 * 50 * 16
-print(f"keys and values of the history: {projecting:,} multiply-adds once, or {500 * projecting:,} if done for every candidate")
+print(
+    f"keys and values of the history: {projecting:,} multiply-adds once, or {500 * projecting:,} if done for every candidate"
+)
 print(f"scores and weighted sums: {attending:,}")
 
 # %% [markdown]
@@ -422,41 +440,46 @@ for stretch in (1, 10):
 # %% [markdown]
 # Why not batch norm? Its mean runs over users and positions, padding included: a user's output then depends on the batch, the fault of section 1 again, and on how much of it is padding.
 #
-# **Pre- or post-norm?** Post-norm, the original, has a norm *on* the residual path: a gradient on its way down is rescaled in every block. Twelve blocks, freshly drawn; the gradient of the last
-# block's output weights over that of the first block's:
+# **Pre- or post-norm?** Post-norm, the original, has a norm *on* the residual path: what comes in is rescaled in every block. Pre-norm leaves the path free: $x$ grows
+# with each block, and what one block adds is a smaller and smaller share of it. The gradient of the *last* block's $W_{out}$ at initialisation (Glorot's), in stacks of 3 to 24 blocks:
+
 
 # %%
-def gradient_by_depth(block, blocks=12):
-    """The size of the gradient of W_out in each block, at initialisation."""
-    torch.manual_seed(0)
-    stack = nn.ModuleList([block(32, 4, 128) for _ in range(blocks)])
-    x, target = torch.randn(8, 20, 32), torch.randn(8, 20, 32)
+def gradient_of_the_last(block, depth, seed):
+    """The size of the gradient of the last block's W_out."""
+    torch.manual_seed(seed)
+    stack = nn.ModuleList([block(32, 4, 128) for _ in range(depth)])
+    for matrix in (p for p in stack.parameters() if p.ndim == 2):
+        nn.init.xavier_uniform_(matrix)
+    x, label = torch.randn(8, 20, 32), torch.randint(32, (160,))
     for each in stack:
         x = each(x)
-    x = F.layer_norm(x, (32,))  # a pre-norm stack needs one more; after a post-norm block it changes nothing
-    F.mse_loss(x, target).backward()
-    return [each.w_out.weight.grad.norm().item() for each in stack]
+    x = F.layer_norm(x, (32,))  # a pre-norm stack needs this; after a post-norm block it changes next to nothing
+    F.cross_entropy(x.flatten(0, 1), label).backward()
+    return stack[-1].w_out.weight.grad.norm().item()
 
 
-sizes = {
-    "pre-norm": gradient_by_depth(library.encoder_block.EncoderBlock),
-    "post-norm": gradient_by_depth(library.encoder_block.EncoderBlockPostNorm),
-}
-for name, each in sizes.items():
-    print(f"{name:10} block 1: {each[0]:.4f}   block 12: {each[-1]:.4f}   last / first: {each[-1] / each[0]:.1f}")
-
+depths, kinds = (
+    (3, 6, 12, 24),
+    {"pre-norm": library.encoder_block.EncoderBlock, "post-norm": library.encoder_block.EncoderBlockPostNorm},
+)
 figure, axes = plt.subplots(figsize=(5, 2.6))
-for (name, each), marker in zip(sizes.items(), "os", strict=True):
-    axes.plot(range(1, 13), each, marker=marker, label=name)
-axes.set_yscale("log")
-axes.set_xlabel("block, counted from the input")
-axes.set_ylabel("gradient of its W_out")
-axes.set_xticks(range(1, 13))
+for (name, block), marker in zip(kinds.items(), "os", strict=True):
+    sizes = [np.mean([gradient_of_the_last(block, depth, seed) for seed in range(3)]) for depth in depths]
+    print(f"{name:10}", *(f"{depth} blocks: {size:.2f}  " for depth, size in zip(depths, sizes, strict=True)))
+    axes.plot(depths, sizes, marker=marker, label=name)
+axes.set_xscale("log")
+axes.set_xticks(depths, depths)
+axes.set_xticks([], minor=True)
+axes.set_ylim(0)
+axes.set_xlabel("blocks in the stack")
+axes.set_ylabel("gradient of the last block")
 axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# GRADIENT_TEXT
+# The pre-norm stack's falls with depth, about as $1/\sqrt{\text{depth}}$; the post-norm stack's does not: however deep it is, its last block gets the full step at once. That is why post-norm wants a *warm-up* of the learning rate and pre-norm trains without. The price of pre-norm: late blocks
+# add little, and the stack needs a norm at its end.
 #
 # Recommenders are mostly shallow, two blocks or three, and there the placing matters little; the loss and the negatives matter more (lesson 03).
 #
@@ -479,11 +502,13 @@ print("W_Q and W_K ×    plain    soft-capped at 5    QK-norm")
 for growth in (1, 2, 4, 8):
     q, k = growth * x @ w_q, growth * x @ w_k
     scores = q @ np.swapaxes(k, -1, -2) / math.sqrt(64)
-    normed = library.rms_norm.rms_norm_numpy(q, ones) @ np.swapaxes(library.rms_norm.rms_norm_numpy(k, ones), -1, -2) / 8
+    normed = (
+        library.rms_norm.rms_norm_numpy(q, ones) @ np.swapaxes(library.rms_norm.rms_norm_numpy(k, ones), -1, -2) / 8
+    )
     print(f"{growth:13} {entropy(scores):8.2f} {entropy(5 * np.tanh(scores / 5)):19.2f} {entropy(normed):10.2f}")
 
 # %% [markdown]
-# The cap still saturates, at its own height; QK-norm does not feel the growth at all (a learned scale gives back the temperature). A warm-up of the learning rate prevents the first large steps that start it, and post-norm stacks hardly train
+# Under the cap several keys share the top and none can take it all, but tanh is flat there, and no gradient brings the scores back; QK-norm does not feel the growth at all (a learned scale gives back the temperature). A warm-up of the learning rate prevents the first large steps that start it, and post-norm stacks hardly train
 # without one.
 #
 # ## 6 · Positions
@@ -513,7 +538,9 @@ with torch.no_grad():
                     y = block(y, mask)
                 outs.append(y[0, -1])
             moved = (outs[0] - outs[1]).abs().max().item()
-            print(f"{depth} block{'s' * (depth > 1):1}  {name:26} {'unmoved' if moved < 1e-12 else f'moves by {moved:.3f}'}")
+            print(
+                f"{depth} block{'s' * (depth > 1):1}  {name:26} {'unmoved' if moved < 1e-12 else f'moves by {moved:.3f}'}"
+            )
 
 # %% [markdown]
 # Without positions the order is invisible, exactly. A *causal mask* lets some of it in from the second block on: what an earlier event has seen depends on how many stood before it. It is no substitute for positions, but it is why a deep
@@ -531,10 +558,10 @@ with torch.no_grad():
 # $$PE(p)_{2i} = \sin(p / 10000^{2i/d}) \qquad PE(p)_{2i+1} = \cos(p / 10000^{2i/d})$$
 
 # %% tags=["exercise"]
-from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions
+from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions_numpy
 
 # %%
-check(sinusoidal_positions)
+check(sinusoidal_positions_numpy)
 
 # %% [markdown]
 # Why a sine *and* a cosine? Each pair is the hand of a clock; moving on by $k$ turns it by an angle that $k$ alone fixes. So the dot product of two codes knows how far apart they are and nothing else, not even which of the two comes first:
@@ -574,10 +601,13 @@ for history in films.histories()[1:]:
         shuffled = vectors[draw.permutation(history)]
         alike["any two"].append((shuffled[1:] * shuffled[:-1]).sum(1).mean())
 for gap, values in alike.items():
-    print(f"{gap!s:7} apart: cosine {np.mean(values):.3f} ± {np.std(values) / math.sqrt(len(values)):.3f}, {len(values)} users")
+    print(
+        f"{gap!s:7} apart: cosine {np.mean(values):.3f} ± {np.std(values) / math.sqrt(len(values)):.3f}, {len(values)} users"
+    )
 
 # %% [markdown]
-# MOVIELENS_TEXT
+# Neighbours are far more alike than two films at random, and it fades over tens of steps: the order says something. Do not call it taste evolving: people rated from lists
+# that the site showed them, often many films in one minute, so part of it is the order of the page. Whether a *model* gains from it is an ablation: train it on shuffled histories.
 #
 # ## 7 · Base models: RNN with attention, CNN with attention
 #
@@ -591,10 +621,10 @@ for gap, values in alike.items():
 # ### Your turn
 
 # %% tags=["exercise"]
-from recattn_mini.attention.augru_cell import augru_cell
+from recattn_mini.attention.augru_cell import augru_cell_numpy
 
 # %%
-check(augru_cell)
+check(augru_cell_numpy)
 
 # %% [markdown]
 # Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state:
@@ -608,7 +638,9 @@ gru, keep = cell(event, state).detach(), state
 for name, form in (("paper", library.augru_cell.augru_cell), ("released", library.augru_cell.augru_cell_released)):
     for a in (0.0, 1.0):
         after = form(event, state, torch.full((3,), a, dtype=torch.float64), *weights)
-        same = [what for what, other in (("a GRU's step", gru), ("the old state", keep)) if torch.allclose(after, other)]
+        same = [
+            what for what, other in (("a GRU's step", gru), ("the old state", keep)) if torch.allclose(after, other)
+        ]
         print(f"{name:9} a = {a:.0f}: {same[0] if same else 'neither a GRU step nor the old state'}")
 
 # %% [markdown]
@@ -663,7 +695,9 @@ nrms = library.nrms_encoder.NRMSEncoder(12, 16, 4, 8).double()
 with torch.no_grad():
     for name, encode in (("NAML", naml), ("NRMS", nrms)):
         moved = (encode(words) - encode(words[:, order])).abs().max().item()
-        print(f"{name}: shuffled words {'give the same vector' if moved < 1e-12 else f'move the vector by {moved:.2f}'}")
+        print(
+            f"{name}: shuffled words {'give the same vector' if moved < 1e-12 else f'move the vector by {moved:.2f}'}"
+        )
 
 # %% [markdown]
 # Additive pooling's query is a parameter: one question for all users and candidates. So the vectors can be computed and stored beforehand, which is what retrieval wants, and for the same reason it is *not* target attention.
@@ -772,7 +806,9 @@ print("rows of zeros, ours:                 ", (ours == 0).all(-1)[0].tolist())
 # %%
 world = planted.clicks_on_target_category(seed=0, users=30_000)
 print("history", *world.histories[0], "- candidate", world.candidates[0], f"- chance {world.chance[0]:.2f}")
-print(f"AUC of the true chance: over all users {planted.bayes_auc():.3f}, in this test {auc_numpy(world.chance[20_000:], world.clicked[20_000:]):.3f}")
+print(
+    f"AUC of the true chance: over all users {planted.bayes_auc():.3f}, in this test {auc_numpy(world.chance[20_000:], world.clicked[20_000:]):.3f}"
+)
 
 # %% [markdown]
 # **The model, ported and corrected.** Item ids, not features; the candidate is the query; a padding mask; one pooled vector a user; a network; a *logit*, with binary cross-entropy on it. `pool` is the design under test, everything else is equal:
@@ -822,7 +858,9 @@ class DINWithSoftmax(library.din_attention.DINAttention):
 
 
 DESIGNS = {  # a model for each name, freshly drawn
-    "copied layer, then mean": lambda: ClickModel(lambda q, k, m: mean(q, library.dot_attention.dot_attention(k, k, k, m), m)),
+    "copied layer, then mean": lambda: ClickModel(
+        lambda q, k, m: mean(q, library.dot_attention.dot_attention(k, k, k, m), m)
+    ),
     "mean": lambda: ClickModel(mean),
     "mean, user ⊙ candidate": lambda: ClickModel(mean, product=True),
     "self-attention, then mean": lambda: ClickModel(SelfAttentionThenMean(16, residual=False)),
@@ -833,7 +871,7 @@ DESIGNS = {  # a model for each name, freshly drawn
 }
 
 
-def fit(design, seed):
+def fit(design, seed, rate=0.01):
     """Train until the validation AUC has not risen for three epochs; the model of the best epoch, and its test AUC."""
     world = planted.clicks_on_target_category(seed, users=30_000)
     histories, candidates = torch.from_numpy(world.histories), torch.from_numpy(world.candidates)
@@ -845,7 +883,7 @@ def fit(design, seed):
 
     torch.manual_seed(seed)
     model = DESIGNS[design]()
-    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    adam = torch.optim.Adam(model.parameters(), lr=rate)
     best, best_epoch, kept = 0.0, 0, {}
     for epoch in range(40):
         for users in torch.randperm(16_000).split(500):
@@ -862,7 +900,15 @@ def fit(design, seed):
 
 
 # %% tags=["recorded-auc"]
-RECORDED = {  # test AUC of `fit` in worlds 0 to 4; torch 2.13, one thread
+RECORDED = {  # test AUC of `fit` in worlds 0 to 4: torch 2.13, one thread
+    "copied layer, then mean": [0.8386, 0.8338, 0.8414, 0.8233, 0.8333],
+    "mean": [0.8456, 0.836, 0.826, 0.8253, 0.8306],
+    "mean, user ⊙ candidate": [0.8883, 0.8942, 0.8922, 0.8842, 0.8884],
+    "self-attention, then mean": [0.7381, 0.737, 0.7368, 0.7383, 0.7321],
+    "the same with residual": [0.7792, 0.7958, 0.7936, 0.7791, 0.7793],
+    "target attention, dot": [0.9207, 0.9256, 0.9237, 0.9203, 0.921],
+    "DIN": [0.9108, 0.9236, 0.8991, 0.9177, 0.8862],
+    "DIN with a softmax": [0.9207, 0.9245, 0.9208, 0.925, 0.9213],
 }
 
 # %% tags=["nbval-ignore-output"]
@@ -875,10 +921,12 @@ print(f"{'the true chance':26} {'':8}   {planted.bayes_auc():.3f}")
 
 figure, axes = plt.subplots(figsize=(7, 3))
 for row, (design, worlds) in enumerate(RECORDED.items()):
-    axes.plot(worlds, [row] * len(worlds), "o", color="C0", alpha=0.5, label="recorded, five worlds" if row == 0 else None)
+    axes.plot(
+        worlds, [row] * len(worlds), "o", color="C0", alpha=0.5, label="recorded, five worlds" if row == 0 else None
+    )
     axes.plot(fitted[design][1], row, "x", color="C1", label="this run, world 0" if row == 0 else None)
 axes.axvline(planted.bayes_auc(), color="grey", linestyle=":")
-axes.text(planted.bayes_auc() - 0.002, -0.2, "best possible", color="grey", ha="right", va="bottom", rotation=90)
+axes.text(planted.bayes_auc() + 0.002, 2.5, "best possible", color="grey", va="center", rotation=90)
 axes.set_yticks(range(len(RECORDED)), RECORDED)
 axes.invert_yaxis()
 axes.set_xlabel("test AUC; the epoch was chosen on validation")
@@ -886,7 +934,17 @@ axes.legend(frameon=False, loc="lower left")
 plt.show()
 
 # %% [markdown]
-# PLANTED_TEXT
+# Read it from the left. **Self-attention with projections, averaged, is the worst of all**; the residual brings back half of what it lost, and a lower learning rate a little, neither as much as the plain mean has. It mixes
+# events with each other before the candidate has been asked, and that is what the label does not depend on. **The copied layer** has nothing to learn and is level with the mean.
+#
+# **Mean pooling with the product** is the baseline to be fair to: no attention, one interaction more for the network, and more than half of the gain. An attention paper that beats the mean *without* it has beaten a handicap.
+#
+# **Target attention** wins in every world. Dot product and DIN with a softmax are level: here likeness is what decides, and the dot product knows that beforehand. Raw DIN is behind them and spreads most; counting matches is what it ought to be good at, but it has to find its scale first. What is missing
+# to the best possible is the price of learning 200 vectors from 16,000 clicks.
+#
+# None of this is a law about attention. It says: *draw the label's dependence first*, then the model.
+#
+# The corrected model does what the copied one could not:
 
 # %%
 model = fitted["target attention, dot"][0]
@@ -902,7 +960,9 @@ print("alone and in company the same:       ", torch.allclose(bare[:1], alone, a
 print("the order of events changes nothing: ", torch.allclose(bare, shuffled, atol=1e-4), "(nor does it in this world)")
 match = history % 20 == candidate[:, None] % 20
 once = match.sum(1) == 1
-print(f"weight of the one matching event in ten is above that of each other: {(weights[once].argmax(1) == match[once].int().argmax(1)).float().mean():.0%}")
+print(
+    f"weight of the one matching event in ten is above that of each other: {(weights[once].argmax(1) == match[once].int().argmax(1)).float().mean():.0%}"
+)
 
 # %% [markdown] tags=["follow-up"]
 # ## Follow-ups
