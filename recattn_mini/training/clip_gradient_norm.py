@@ -36,7 +36,7 @@ def clip_gradient_norm_numpy(gradients: Sequence[np.ndarray], largest: float) ->
     [array([0.6]), array([[0.8]])]
     """
     _check_largest(largest)
-    scale = largest / max(gradient_norm_numpy(gradients), largest)  # never divides by a norm of 0
+    scale = 1 / max(gradient_norm_numpy(gradients) / largest, 1)  # largest / norm would divide by a norm of 0
     return [g * g.dtype.type(scale) for g in gradients]
 
 
@@ -59,7 +59,7 @@ def clip_gradient_norm(gradients: Sequence[torch.Tensor], largest: float) -> lis
     [tensor([0.6000]), tensor([[0.8000]])]
     """
     _check_largest(largest)
-    scale = largest / gradient_norm(gradients).clamp(min=largest)
+    scale = 1 / (gradient_norm(gradients) / largest).clamp(min=1)
     return [g * scale for g in gradients]
 
 

@@ -3,11 +3,11 @@ r"""gBCE: binary cross-entropy on one positive and m of n items, without the ove
     loss = mean of -(log σ(s₊)^β + Σ_m log(1 - σ(s₋))) / (m + 1);   β = α (t (1 - 1/α) + 1/α),   α = m / (n - 1)
 
 Axes    positive (...), negatives (... m), n items in the catalogue, t from 0 to 1 -> a number.
-Rule    Of the negatives only a share α is drawn, the positive always: BCE learns σ(s) = P / (P + α (1 - P)), close to 1
-        for all that is likely, so that the top of the list is nearly tied. t = 0 is BCE; t = 1, so β = α, gives P again.
+Rule    Of the negatives only a share α is drawn, the positive always: BCE learns σ(s) = P / (P + α (1 - P)), close
+        to 1 for all that is likely, so the top of the list is nearly tied. t = 0 is BCE; t = 1, or β = α, gives P.
         β is 1 - t (1 - α), without a division by α; log σ^β is β log σ: no probability is raised to a power.
 Asked   "Why are the scores of SASRec with one negative near 1? How must the negatives be drawn?" Uniformly.
-Source  Petrov, Macdonald 2023 (gSASRec), sec. 4 and 5. https://arxiv.org/abs/2308.07192
+Source  Petrov, Macdonald 2023 (gSASRec). https://arxiv.org/abs/2308.07192
 """
 
 import numpy as np

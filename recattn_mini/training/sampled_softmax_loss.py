@@ -4,15 +4,15 @@ r"""Sampled softmax with logQ correction: the softmax over a catalogue, learnt f
 
 Axes    positive (...), negatives (... m); hits (... m), True where a negative is the target itself -> a number.
 Why     Q is how often an item is drawn. Of some candidates one is the true next item, the others were drawn: it is item
-        j with odds P_j / Q_j. The softmax learns s - log Q = log of these odds, so s learns log P, whatever m is. Without
-        log Q, s learns log P - log Q: popular items, which are drawn more often, are pushed down.
+        j with odds P_j / Q_j, and s - log Q learns the log of these, so s learns log P, whatever m is. Without log Q,
+        s learns log P - log Q: popular items, which are drawn more often, are pushed down.
         Or estimate the full sum: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) has the
         mean Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
 Rule    A hit would push the target down as its own negative. Negatives of a batch are the other users' targets: Q is
         popularity, and of the scores (b b) the diagonal is a hit as well, hits = items[:, None] == items.
 Asked   "Derive logQ. Who loses without it? Negatives from the batch: what is Q, what are accidental hits?"
-Source  Bengio, Senécal 2008. Yi et al. 2019, eq. 3. https://doi.org/10.1145/3298689.3346996
-        Khrylchenko et al. 2025, on Q₊. https://arxiv.org/abs/2507.09331
+Source  Bengio, Senécal 2008; Yi et al. 2019, https://doi.org/10.1145/3298689.3346996 (from the batch);
+        Khrylchenko et al. 2025, https://arxiv.org/abs/2507.09331 (Q₊).
 """
 
 import numpy as np
