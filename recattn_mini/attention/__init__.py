@@ -1,4 +1,6 @@
 """One variant, one file: the formula, then NumPy (`x_numpy`), then PyTorch (`x`).
 
-No file imports a sibling but `softmax`, `masks` and `scaled_dot_product_attention`, so each reads on its own.
+A file may import the parts that variants are made of: `softmax`, `masks`, `scaled_dot_product_attention`,
+`multi_head_attention`, `layer_norm`, `rms_norm`, `additive_pooling`, `gru_cell`. No variant reads another, so each
+reads on its own.
 """

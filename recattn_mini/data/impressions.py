@@ -34,7 +34,7 @@ class Impressions(NamedTuple):
 
     def at(self, rows: torch.Tensor) -> "Impressions":
         """The impressions of these rows."""
-        return self._make(x[rows] for x in self)
+        return Impressions(*(x[rows] for x in self))
 
 
 def impressions(films: MovieLens, length: int) -> Impressions:

@@ -41,10 +41,11 @@ def names() -> list[str]:
 def exercise_of(answer: str) -> str:
     """The exercise that an answer of this name belongs to: `x`, `x_numpy` and the class `X` are all of `x`.
 
-    >>> exercise_of("softmax_numpy"), exercise_of("AdditiveAttention")
-    ('softmax', 'additive_attention')
+    >>> exercise_of("softmax_numpy"), exercise_of("AdditiveAttention"), exercise_of("DINAttention")
+    ('softmax', 'additive_attention', 'din_attention')
     """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", answer).lower().removesuffix("_numpy")
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", answer)
+    return words.lower().removesuffix("_numpy")
 
 
 @functools.cache

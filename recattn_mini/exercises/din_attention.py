@@ -397,8 +397,3 @@ def one_layer_for_each_block(q, k, w_hidden, b_hidden, w_score, mask=None):
     hidden = torch.einsum("...td,...sd,ad->...tsa", q, k, w_times) + b_hidden
     hidden = hidden + (q @ (w_q + w_minus).mT)[..., :, None, :] + (k @ (w_k - w_minus).mT)[..., None, :, :]
     return torch.einsum("...ts,...sd->...td", _masked(hidden.sigmoid() @ w_score, mask), k)
-
-
-@right
-def through_the_module(q, k, w_hidden, b_hidden, w_score, mask=None):
-    return call_module(DINAttention, q, k, w_hidden, b_hidden, w_score, mask)

@@ -11,6 +11,8 @@ Asked  "Why causal in training, when at serving only the last state is used? BER
 Source Kang, McAuley 2018, sec. III. https://arxiv.org/abs/1808.09781
 """
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -56,7 +58,7 @@ class SASRec(nn.Module):
         One and the same for all items that are scored: SASRec's query is the user's last event, not the candidate.
         """
         x, mask = self._begin(history)
-        *before, last = self.blocks
+        *before, last = cast(list[EncoderBlock], [*self.blocks])
         for block in before:
             x = block(x, mask)
         y, attention = last.norm_1(x), last.attention

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from recattn_mini.data.impressions import Impressions, impressions, split_by_user
 from recattn_mini.data.movielens import MovieLens, Split
@@ -23,8 +22,12 @@ from recattn_mini.metrics.gauc import gauc_numpy
 from recattn_mini.metrics.log_loss import log_loss_numpy
 from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.models.dien import DIEN
+from recattn_mini.models.din import DIN
+from recattn_mini.models.mean_pooling import MeanPooling
 from recattn_mini.training.binary_cross_entropy import binary_cross_entropy
 from recattn_mini.training.recommendations import Recommendations
+
+ClickModel = DIN | DIEN | MeanPooling
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,32 +76,33 @@ class ClickData:
         for rows in torch.randperm(len(train), generator=generator).split(self.batch):
             yield self.table.at(train[rows])
 
-    def validate(self, model: nn.Module) -> float:
+    def validate(self, model: ClickModel) -> float:
         """GAUC of the validation impressions."""
         return self._predict(model, self.split.validation).figures()["gauc"]
 
-    def evaluate(self, model: nn.Module) -> Predictions:
+    def evaluate(self, model: ClickModel) -> Predictions:
         """What the model says of the test impressions."""
         return self._predict(model, self.split.test)
 
-    def recommend(self, model: nn.Module, user: int, k: int = 10) -> Recommendations:
+    def recommend(self, model: ClickModel, user: int, k: int = 10) -> Recommendations:
         """The films the user has not rated, ranked as at the user's last impression, and what each looks at."""
-        last = torch.from_numpy(np.flatnonzero(self.users == user)[-1:])
         device = next(model.parameters()).device
-        *request, _, _ = (x.to(device) for x in self.table.at(last))  # user, context, history, ratings
+        last = self.table.at(torch.from_numpy(np.flatnonzero(self.users == user)[-1:]))
+        profile, context, history, ratings, *_ = (x.to(device) for x in last)
         fresh = np.setdiff1d(np.arange(1, len(self.films.titles)), self.films.histories()[user])
         with torch.no_grad():
-            scores = model(*request, torch.from_numpy(fresh)[None].to(device)).sigmoid()[0].cpu().numpy()
+            candidates = torch.from_numpy(fresh)[None].to(device)
+            scores = model(profile, context, history, ratings, candidates).sigmoid()[0].cpu().numpy()
             order = top_k_numpy(scores[None], k)[0]
-            best = fresh[order]
-            items = torch.from_numpy(best)[None].to(device)
-            weights = model.weights(*request[2:], items)[0].cpu().numpy() if hasattr(model, "weights") else None
-        history = request[2][0].cpu().numpy()
-        titles, there = self.films.titles, history != 0
+            weights = None
+            if not isinstance(model, MeanPooling):
+                weights = model.weights(history, ratings, candidates[:, order])[0].cpu().numpy()
+        there = last.history[0] != 0
         weights = None if weights is None else weights[:, there]
-        return Recommendations(best, list(titles[best]), scores[order], list(titles[history[there]]), weights)
+        best, titles = fresh[order], self.films.titles
+        return Recommendations(best, list(titles[best]), scores[order], list(titles[last.history[0, there]]), weights)
 
-    def _predict(self, model: nn.Module, rows: np.ndarray) -> Predictions:
+    def _predict(self, model: ClickModel, rows: np.ndarray) -> Predictions:
         device = next(model.parameters()).device
         told = []
         with torch.no_grad():
@@ -109,7 +113,7 @@ class ClickData:
         return Predictions(self.users[rows], torch.cat(told).numpy(), labels)
 
 
-def click_loss(model: nn.Module, batch: Impressions) -> torch.Tensor:
+def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
     """Log-loss of the impressions."""
     *inputs, liked = batch
     return binary_cross_entropy(model(*inputs), liked)

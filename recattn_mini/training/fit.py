@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -24,14 +24,17 @@ from tqdm import tqdm
 from recattn_mini.training import checkpoint as file
 from recattn_mini.training.not_finite import NotFinite, likely_cause
 
+Model = TypeVar("Model", bound=nn.Module)
+Validated = TypeVar("Validated", bound=nn.Module, contravariant=True)
 
-class Data(Protocol):
+
+class Data(Protocol[Validated]):
     """What a model is trained on: see `training.next_item` and `training.clicks`."""
 
     def batches(self, generator: torch.Generator) -> Iterable[Any]:
         """One epoch: named tuples of tensors, in an order drawn from the generator."""
 
-    def validate(self, model: nn.Module) -> float:
+    def validate(self, model: Validated) -> float:
         """How good the model is on what is held out; more is better."""
 
 
@@ -45,9 +48,9 @@ class Fitted:
 
 
 def fit(
-    model: nn.Module,
-    data: Data,
-    loss: Callable[[nn.Module, Any], torch.Tensor],
+    model: Model,
+    data: Data[Model],
+    loss: Callable[[Model, Any], torch.Tensor],
     *,
     epochs: int = 100,
     patience: int = 10,
@@ -108,9 +111,9 @@ def fit(
 
 
 def _train(
-    model: nn.Module,
-    data: Data,
-    loss: Callable[[nn.Module, Any], torch.Tensor],
+    model: Model,
+    data: Data[Model],
+    loss: Callable[[Model, Any], torch.Tensor],
     optimiser: torch.optim.Optimizer,
     largest_gradient_norm: float,
     generator: torch.Generator,

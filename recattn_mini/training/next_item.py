@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from recattn_mini.data.movielens import MovieLens, leave_one_out
 from recattn_mini.data.sequences import NextItems, Sequences
@@ -23,11 +22,14 @@ from recattn_mini.metrics.evaluate import Evaluation, evaluate
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.metrics.top_k import top_k_numpy
+from recattn_mini.models.gru4rec import GRU4Rec
+from recattn_mini.models.sasrec import SASRec
 from recattn_mini.training.binary_cross_entropy import binary_cross_entropy
 from recattn_mini.training.recommendations import Recommendations
 from recattn_mini.training.sampled_softmax_loss import sampled_softmax_loss
 from recattn_mini.training.softmax_loss import softmax_loss
 
+NextItemModel = SASRec | GRU4Rec
 PROTOCOL = Protocol(split="leave one out, by time, ties in file order", candidates="full", seen="filtered")
 
 
@@ -44,11 +46,11 @@ class NextItemData:
     negatives: int = 0  # shared by a batch, uniform; 0 for a loss over all items
 
     @classmethod
-    def of(cls, films: MovieLens, **options: int) -> "NextItemData":
-        """Each user's last two events held out; `options` are length, batch and negatives."""
+    def of(cls, films: MovieLens, length: int = 50, batch: int = 64, negatives: int = 0) -> "NextItemData":
+        """Each user's last two events held out."""
         split = leave_one_out(films)
         held_out = films.items[split.validation], films.items[split.test]
-        return cls(films.histories(split.train)[1:], *held_out, films.titles, **options)
+        return cls(films.histories(split.train)[1:], *held_out, films.titles, length, batch, negatives)
 
     @property
     def n(self) -> int:
@@ -63,28 +65,28 @@ class NextItemData:
             negatives = torch.randint(1, self.n + 1, (self.negatives,), generator=generator)
             yield NextItems(window[:, :-1], window[:, 1:], negatives)
 
-    def validate(self, model: nn.Module) -> float:
+    def validate(self, model: NextItemModel) -> float:
         """NDCG@10 of the validation items."""
         return self._evaluate(model, self.histories, self.validation, 10).figures["ndcg"].value
 
-    def evaluate(self, model: nn.Module, k: int = 10) -> Evaluation:
+    def evaluate(self, model: NextItemModel, k: int = 10) -> Evaluation:
         """All figures of the test items, with their protocol."""
         histories = [np.append(history, item) for history, item in zip(self.histories, self.validation, strict=True)]
         return self._evaluate(model, histories, self.test, k)
 
-    def recommend(self, model: nn.Module, user: int, k: int = 10) -> Recommendations:
+    def recommend(self, model: NextItemModel, user: int, k: int = 10) -> Recommendations:
         """What the user (1, 2, …) should watch after everything but the test item, and what drew the attention."""
         met = np.append(self.histories[user - 1], self.validation[user - 1])
         recent = torch.from_numpy(met[-self.length :])[None].to(next(model.parameters()).device)
         with torch.no_grad():
             scores = model.scores(recent)[0].cpu().numpy()
-            weights = model.weights(recent).cpu().numpy() if hasattr(model, "weights") else None
+            weights = None if isinstance(model, GRU4Rec) else model.weights(recent).cpu().numpy()
         scores[met] = -np.inf
         best = top_k_numpy(scores[None], k)[0]
         weights = None if weights is None else np.tile(weights, (k, 1))  # one query for all candidates
         return Recommendations(best, list(self.titles[best]), scores[best], list(self.titles[recent[0].cpu()]), weights)
 
-    def _evaluate(self, model: nn.Module, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
+    def _evaluate(self, model: NextItemModel, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
         device = next(model.parameters()).device
         recent = Sequences.of(histories).last(self.length)
 
@@ -96,13 +98,13 @@ class NextItemData:
         return evaluate(scores, truth, k, PROTOCOL, seen=[history - 1 for history in histories])
 
 
-def loss_over_all_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
+def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """Full softmax at every position that has a target."""
     at = batch.target != 0
     return softmax_loss(model(batch.history)[at] @ model.items.weight[1:].mT, batch.target[at] - 1)
 
 
-def loss_over_sampled_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
+def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
@@ -111,7 +113,7 @@ def loss_over_sampled_items(model: nn.Module, batch: NextItems) -> torch.Tensor:
     return sampled_softmax_loss(positive, negatives, 0.0, 0.0, target[:, None] == batch.negatives)
 
 
-def loss_with_one_negative(model: nn.Module, batch: NextItems) -> torch.Tensor:
+def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """SASRec's as published: every position tells its target from one negative; they take the batch's in turn."""
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]

@@ -11,7 +11,7 @@ class NotFinite(ArithmeticError):
     """Training ran into NaN or infinity; the message names the step and a likely cause."""
 
 
-def likely_cause(model: nn.Module, loss: Callable[[nn.Module, Any], torch.Tensor], batch: NamedTuple) -> str:
+def likely_cause(model: nn.Module, loss: Callable[..., torch.Tensor], batch: NamedTuple) -> str:
     """What went wrong first: the batch, a parameter, a layer, the loss, or only its gradient.
 
     >>> from collections import namedtuple
@@ -39,7 +39,7 @@ def likely_cause(model: nn.Module, loss: Callable[[nn.Module, Any], torch.Tensor
     return "the loss is finite, its gradient is not: a root or a norm at 0, or an infinity behind a where?"
 
 
-def _first_layer(model: nn.Module, loss: Callable[[nn.Module, Any], torch.Tensor], batch: NamedTuple) -> str | None:
+def _first_layer(model: nn.Module, loss: Callable[..., torch.Tensor], batch: NamedTuple) -> str | None:
     """The innermost module that first gives NaN or infinity, from finite inputs."""
     found: list[str] = []
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recattn_mini.attention import masks
-from recattn_mini.exercises import additive_attention, answer_names, facts, names
+from recattn_mini.exercises import additive_attention, answer_names, din_attention, exercise_of, facts, names
 from recattn_mini.judge.answer import Answer
 from recattn_mini.judge.diagnosis import alike, behaviour, wrong_answers
 from recattn_mini.judge.judge import answers, checks, judge, load
@@ -58,11 +58,24 @@ def as_numpy(function, exercise):
     return learners
 
 
+MODULES = {  # the weights of a module, in the order in which the function takes them
+    additive_attention.AdditiveAttention: lambda m: (m.q_proj.weight, m.k_proj.weight, m.score.weight[0]),
+    din_attention.DINAttention: lambda m: (m.hidden.weight, m.hidden.bias, m.score.weight[0]),
+}
+WRONG_MODULES = [
+    pytest.param(key, bad, id=f"{key.__name__}-{bad.__name__}")
+    for key in MODULES
+    for bad in wrong_answers(load(exercise_of(key.__name__)))
+]
+
+
 def as_module(function, key):
     """The library's module with another `forward`, which has the same parameters."""
+    weights = MODULES[key]
 
-    def forward(self, q, k, v, mask=None):
-        return function(q, k, v, self.q_proj.weight, self.k_proj.weight, self.score.weight[0], mask)
+    def forward(self, *inputs_and_mask):
+        *inputs, mask = inputs_and_mask
+        return function(*inputs, *weights(self), mask)
 
     return type(key.__name__, (key,), {"forward": forward, "__module__": __name__})
 
@@ -100,9 +113,9 @@ def in_numpy(function, exercise):
     return list(behaviour(Answer(as_numpy(function, exercise), spec), spec, with_gradients=False))
 
 
-@pytest.mark.parametrize("bad", [pytest.param(f, id=f.__name__) for f in wrong_answers(additive_attention)])
-def test_a_wrong_answer_is_named_in_a_module_too(bad):
-    verdict = judge(as_module(bad, additive_attention.AdditiveAttention))
+@pytest.mark.parametrize(("key", "bad"), WRONG_MODULES)
+def test_a_wrong_answer_is_named_in_a_module_too(key, bad):
+    verdict = judge(as_module(bad, key))
     assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
 
 
