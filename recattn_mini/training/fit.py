@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from recattn_mini.training import checkpoint as file
 from recattn_mini.training.not_finite import NotFinite, likely_cause
