@@ -629,21 +629,19 @@ from recattn_mini.attention.augru_cell import augru_cell_numpy
 check(augru_cell_numpy)
 
 # %% [markdown]
-# Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state:
+# Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state with the candidate state:
 
 # %%
 torch.manual_seed(0)
 cell = nn.GRUCell(5, 8).double()
 weights = [p.detach() for p in (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)]
 event, state = torch.randn(3, 5, dtype=torch.float64), torch.randn(3, 8, dtype=torch.float64)
-gru, keep = cell(event, state).detach(), state
+_, candidate_state = library.gru_cell.gru_gates(event, state, *weights)
+known = {"a GRU's step": cell(event, state).detach(), "the old state": state, "the candidate state n": candidate_state}
 for name, form in (("paper", library.augru_cell.augru_cell), ("released", library.augru_cell.augru_cell_released)):
     for a in (0.0, 1.0):
         after = form(event, state, torch.full((3,), a, dtype=torch.float64), *weights)
-        same = [
-            what for what, other in (("a GRU's step", gru), ("the old state", keep)) if torch.allclose(after, other)
-        ]
-        print(f"{name:9} a = {a:.0f}: {same[0] if same else 'neither a GRU step nor the old state'}")
+        print(f"{name:9} a = {a:.0f}:", *(what for what, other in known.items() if torch.allclose(after, other)))
 
 # %% [markdown]
 # DIEN's $a_t$ are a softmax over the history, so most are near $1/s$ and $a = 1$ is a limit. A history of 50 events that all concern the candidate equally, against attention that is not normalised:
