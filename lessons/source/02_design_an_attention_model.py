@@ -271,31 +271,30 @@ for name, p in (("the true probability", chance), ("never click", np.zeros_like(
 #
 # ## 2 · First the stage, then the drawing
 #
-# What a design costs for one request: $n$ candidates meet a history of $s$ events of width $d$. Multiply–adds, counted from the formulas, and
-# how many steps have to wait for each other:
+# What a design costs for one request: $n$ candidates meet a history of $s$ events of width $d$. Multiply–adds counted from the formulas, how many steps have to wait for each other, and the parameters besides the embeddings:
 
 
 # %%
 def costs(s, n, d=64, a=32):
-    """Multiply-adds of a request, and sequential steps; a is the width of DIN's hidden layer."""
-    block = 4 * s * d * d + 2 * s * s * d + 2 * s * d * 4 * d  # projections, scores and values, feed-forward of 4 d
-    gru = 6 * s * d * d
+    """Multiply-adds of a request, sequential steps, parameters; a is the width of DIN's hidden layer."""
+    gru, block = (
+        6 * d * d,
+        4 * d * d + 2 * d * 4 * d,
+    )  # three gates of two matrices; four projections, feed-forward of 4 d
     return {
-        "mean pooling, then a dot product": (s * d + n * d, 1),
-        "GRU, then a dot product (NARM)": (gru + n * d, s),
-        "one encoder block, then a dot (SASRec)": (block + n * d, 1),
-        "target attention, dot": (2 * n * s * d, 1),
-        "target attention, network (DIN)": (2 * s * d * a + n * s * (d * a + a + d), 1),
-        "AUGRU for each candidate (DIEN)": (n * gru, s),
+        "mean pooling, then a dot product": (s * d + n * d, 1, 0),
+        "GRU, then a dot product": (s * gru + n * d, s, gru),
+        "one encoder block, then a dot (SASRec)": (s * block + 2 * s * s * d + n * d, 1, block),
+        "target attention, dot": (2 * n * s * d, 1, 0),
+        "target attention, network (DIN)": (2 * s * d * a + n * s * (d * a + a + d), 1, 4 * d * a + 2 * a),
+        "AUGRU for each candidate (DIEN)": (n * s * gru, s, gru),
     }
 
 
-print(f"{'n = 500 candidates, d = 64':42} s = 50: MFLOP, steps    s = 5000: MFLOP, steps")
+print(f"{'n = 500 candidates, d = 64':40} s = 50: MFLOP, steps   s = 5000: MFLOP, steps   parameters")
 short, long = costs(50, 500), costs(5000, 500)
-for design in short:
-    print(
-        f"{design:42}{2e-6 * short[design][0]:13,.1f} {short[design][1]:6}{2e-6 * long[design][0]:16,.0f} {long[design][1]:6}"
-    )
+for design, (adds, steps, parameters) in short.items():
+    print(f"{design:40}{2e-6 * adds:15,.1f}{steps:7}{2e-6 * long[design][0]:17,.0f}{long[design][1]:7}{parameters:13,}")
 
 # %% [markdown]
 # | stage | candidates | what it allows | a usual choice |
@@ -325,7 +324,10 @@ check(multi_head_attention)
 # %% [markdown]
 # ### Your turn: as a module
 #
-# `__init__` is given and fixes the names of the parameters; write `forward`.
+# `__init__` is given and fixes the names of the parameters; write `forward`. It may call your function.
+
+# %%
+from recattn_mini.attention.multi_head_attention import head_width  # a ValueError where h does not divide the width
 
 # %% tags=["exercise"]
 from recattn_mini.attention.multi_head_attention import MultiHeadAttention
@@ -340,7 +342,7 @@ check(MultiHeadAttention)
 for h in (1, 2, 8):
     layer = library.multi_head_attention.MultiHeadAttention(64, h)
     print(
-        f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, 50 × 50 events: {h * 50 * 50:,} weights"
+        f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, heads of width {head_width(64, h)}, 50 × 50 events: {h * 50 * 50:,} weights"
     )
 
 # %% [markdown]
@@ -478,7 +480,7 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The pre-norm stack's falls with depth, about as $1/\sqrt{\text{depth}}$; the post-norm stack's does not: however deep it is, its last block gets the full step at once. That is why post-norm wants a *warm-up* of the learning rate and pre-norm trains without. The price of pre-norm: late blocks
+# The pre-norm stack's falls with depth, about as $1/\sqrt{\text{depth}}$; the post-norm stack's does not: however deep it is, its last block gets the full step at once. That is why post-norm wants a *warm-up* of the learning rate and pre-norm mostly trains without. The price of pre-norm: late blocks
 # add little, and the stack needs a norm at its end.
 #
 # Recommenders are mostly shallow, two blocks or three, and there the placing matters little; the loss and the negatives matter more (lesson 03).
@@ -543,8 +545,8 @@ with torch.no_grad():
             )
 
 # %% [markdown]
-# Without positions the order is invisible, exactly. A *causal mask* lets some of it in from the second block on: what an earlier event has seen depends on how many stood before it. It is no substitute for positions, but it is why a deep
-# decoder works without any.
+# Without positions the order is invisible, exactly. A *causal mask* lets some of it in from the second block on: what an earlier event has seen depends on how many stood before it. It is no substitute for positions, but it is why a deep causal
+# model can do without any.
 #
 # | positions | added to | good for |
 # |---|---|---|
@@ -627,21 +629,19 @@ from recattn_mini.attention.augru_cell import augru_cell_numpy
 check(augru_cell_numpy)
 
 # %% [markdown]
-# Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state:
+# Its two ends. And the trap: the authors' released code points the other way. There $a = 0$ is the GRU, and $a = 1$ overwrites the state with the candidate state:
 
 # %%
 torch.manual_seed(0)
 cell = nn.GRUCell(5, 8).double()
 weights = [p.detach() for p in (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)]
 event, state = torch.randn(3, 5, dtype=torch.float64), torch.randn(3, 8, dtype=torch.float64)
-gru, keep = cell(event, state).detach(), state
+_, candidate_state = library.gru_cell.gru_gates(event, state, *weights)
+known = {"a GRU's step": cell(event, state).detach(), "the old state": state, "the candidate state n": candidate_state}
 for name, form in (("paper", library.augru_cell.augru_cell), ("released", library.augru_cell.augru_cell_released)):
     for a in (0.0, 1.0):
         after = form(event, state, torch.full((3,), a, dtype=torch.float64), *weights)
-        same = [
-            what for what, other in (("a GRU's step", gru), ("the old state", keep)) if torch.allclose(after, other)
-        ]
-        print(f"{name:9} a = {a:.0f}: {same[0] if same else 'neither a GRU step nor the old state'}")
+        print(f"{name:9} a = {a:.0f}:", *(what for what, other in known.items() if torch.allclose(after, other)))
 
 # %% [markdown]
 # DIEN's $a_t$ are a softmax over the history, so most are near $1/s$ and $a = 1$ is a limit. A history of 50 events that all concern the candidate equally, against attention that is not normalised:
@@ -654,7 +654,7 @@ with torch.no_grad():
         print(f"{name:20} size of the last state {layer(x, torch.full((64, 50), a))[:, -1].norm(dim=-1).mean():.2f}")
 
 # %% [markdown]
-# NARM's weights have no softmax either, so a session of twice as many alike clicks gives a global vector twice as long. Its output puts the last state beside the sum:
+# NARM's weights have no softmax either, in the paper (the authors' program has one), so a session of twice as many alike clicks gives a global vector twice as long. Its output puts the last state beside the sum:
 
 # %%
 torch.manual_seed(0)
@@ -708,7 +708,7 @@ with torch.no_grad():
 #
 # $$\mathrm{score}_s = w \cdot \sigma(W\,[q,\ k_s,\ q - k_s,\ q \odot k_s] + b) \qquad \mathrm{out} = \sum_s \mathrm{score}_s\, k_s$$
 #
-# No softmax in the paper: the sum keeps the *intensity* of an interest. (The authors' released code divides by √d and takes a softmax. Say which one you mean.)
+# No softmax in the paper: the sum keeps the *intensity* of an interest. (The authors' released code divides by √d and takes a softmax; where public code has the four blocks above, the paper has an outer product. Say which one you mean.)
 #
 # ### Your turn: the local activation unit
 
@@ -742,7 +742,7 @@ print(f"dot product: scores (n s) {4e-6 * n * s:.1f} MB")
 print(f"DIN: hidden layer (n s a) {4e-6 * n * s * a:.1f} MB, and (n s d) products before it {4e-6 * n * s * d:.1f} MB")
 
 # %% [markdown]
-# The dot product wins where its assumption holds, or nearly: it needs less data (section 10), it runs as one matrix product over long histories and many candidates, it takes heads, and it can be searched by an index. Production models for thousands of events use multi-head target attention: shapes
+# The dot product wins where its assumption holds, or nearly: it needs less data (section 10), it runs as one matrix product over long histories and many candidates, it takes heads, and it can be searched by an index. SIM and TWIN, built for thousands of events and more, use multi-head target attention: shapes
 # $(b\,n\,d)$ asks, $(b\,s\,d)$ answers, $(b\,n\,d)$ comes out.
 #
 # **If you may not see the candidate,** keep several answers ready. ComiRec-SA has $k$ learned queries; each candidate takes the interest that suits it best. MIND lets the *label* choose among the interests while training, by a power $p$:
@@ -759,9 +759,9 @@ for p in (0, 1, 4):
 print("serving: the larger of the scores,", library.label_aware_attention.multi_interest_scores(two, item[None]).item())
 
 # %% [markdown]
-# ## 9 · The bug that most copies have: padding
+# ## 9 · A bug of public copies: padding
 #
-# SASRec pads histories on the left with item 0, whose embedding is a vector of zeros. "Zeros do not matter" is wrong: a key of zeros *scores* zero, and $e^0 = 1$ is a fair share. Three real events, only a causal mask:
+# SASRec pads histories on the left with item 0, whose embedding is a vector of zeros. "Zeros do not matter" is wrong: a key of zeros *scores* zero, and $e^0 = 1$ is a fair share. Reported against a widely used PyTorch copy, and easy to measure: three real events, only a causal mask.
 
 # %%
 torch.manual_seed(0)
@@ -1000,7 +1000,7 @@ print(
 # <details><summary><b>Write AUGRU. What is it at a = 1, and why is it slow online? 写出 AUGRU；a=1 时是什么？线上为什么慢？</b></summary>
 #
 # A GRU with its update gate times $a$: at 1 a GRU, at 0 the old state (in the paper; the released code turns it round). The state depends on the candidate, so the recurrence runs for each of them, step after step. DIEN's first layer, the
-# plain GRU, can be cached; the second cannot. Hence multi-head target attention replaced it in many places.
+# plain GRU, can be cached; the second cannot. Rankers of long histories (SIM, TWIN) use target attention without recurrence.
 # </details>
 #
 # <details><summary><b>Which ablation first? 你会先做哪个消融实验？</b></summary>
@@ -1052,6 +1052,10 @@ print("sigmoid of a sigmoid:", *(f"{value:.2f}" for value in twice.tolist()))
 # - Cen et al.: *Controllable Multi-Interest Framework for Recommendation* (ComiRec), KDD 2020, [2005.09347](https://arxiv.org/abs/2005.09347);
 #   Li et al.: *Multi-Interest Network with Dynamic Routing* (MIND), CIKM 2019, [1904.08030](https://arxiv.org/abs/1904.08030)
 # - Chen et al.: *Behavior Sequence Transformer for E-commerce Recommendation in Alibaba* (BST), DLP-KDD 2019, [1905.06874](https://arxiv.org/abs/1905.06874)
+# - Pi et al.: *Search-based User Interest Modeling with Lifelong Sequential Behavior Data* (SIM), CIKM 2020, [2006.05639](https://arxiv.org/abs/2006.05639);
+#   Chang et al.: *TWIN: TWo-stage Interest Network for Lifelong User Behavior Modeling*, KDD 2023, [2302.02352](https://arxiv.org/abs/2302.02352)
+# - Sun et al.: *BERT4Rec*, CIKM 2019, [1904.06690](https://arxiv.org/abs/1904.06690)
+# - Padding that is attended to: issues 27 and 36 of [pmixer/SASRec.pytorch](https://github.com/pmixer/SASRec.pytorch/issues)
 # - Ba, Kiros, Hinton: *Layer Normalization*, 2016, [1607.06450](https://arxiv.org/abs/1607.06450);
 #   Xiong et al.: *On Layer Normalization in the Transformer Architecture*, ICML 2020, [2002.04745](https://arxiv.org/abs/2002.04745)
 # - Zhai et al.: *Stabilizing Transformer Training by Preventing Attention Entropy Collapse*, ICML 2023, [2303.06296](https://arxiv.org/abs/2303.06296);
@@ -1059,6 +1063,7 @@ print("sigmoid of a sigmoid:", *(f"{value:.2f}" for value in twice.tolist()))
 # - Bhojanapalli et al.: *Low-Rank Bottleneck in Multi-head Attention Models*, ICML 2020, [2002.07028](https://arxiv.org/abs/2002.07028);
 #   Kitaev, Kaiser, Levskaya: *Reformer* (shared queries and keys), ICLR 2020, [2001.04451](https://arxiv.org/abs/2001.04451)
 # - Shaw, Uszkoreit, Vaswani: *Self-Attention with Relative Position Representations*, NAACL 2018, [1803.02155](https://arxiv.org/abs/1803.02155);
+#   Haviv et al.: *Transformer Language Models without Positional Encodings Still Learn Positional Information*, Findings of EMNLP 2022, [2203.16634](https://arxiv.org/abs/2203.16634);
 #   Raffel et al.: *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer* (T5), JMLR 2020
 # - Luong, Pham, Manning: *Effective Approaches to Attention-based Neural Machine Translation* (what Keras's `Attention` computes), EMNLP 2015, [1508.04025](https://arxiv.org/abs/1508.04025)
 # - Harper, Konstan: *The MovieLens Datasets: History and Context*, ACM TiiS 5(4):19, 2015. The data belongs to GroupLens
