@@ -106,4 +106,4 @@ def masked_scores_numpy(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarr
 @takes(scores="... t s", mask="bool (... t s)")
 def masked_scores(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Scores (... t s) with -inf where the mask says no; no mask allows everything."""
-    return scores if mask is None else scores.masked_fill(~mask, -math.inf)
+    return scores if mask is None else torch.where(mask, scores, -math.inf)

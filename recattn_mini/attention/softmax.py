@@ -56,6 +56,6 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     top = wide.detach().amax(-1, keepdim=True)  # the shift cancels, so it needs no gradient
-    parts = (wide - top.masked_fill(top == -math.inf, 0)).exp()
+    parts = (wide - top.masked_fill(top == -math.inf, 0)).exp_()  # in place: the difference is nobody else's
     total = parts.sum(-1, keepdim=True)
-    return (parts / total.masked_fill(total == 0, 1)).to(x.dtype)
+    return (parts * (1 / total.masked_fill(total == 0, 1))).to(x.dtype)  # one division a row, not one a key

@@ -68,8 +68,9 @@ def inputs() -> dict[str, tuple]:
     nobody[0] = False
     view_x, view_context = random_tensors((5, 12, 3), (10, 11, 3), seed=2)
     one_x, one_context, narrow, of_narrow = random_tensors((1, 1, 12), (1, 3, 10), (2, 5, 9), (2, 11, 10), seed=3)
-    weights, square = (*_weights(12, 12, 10, seed=5), 3), (*_weights(12, 12, 12, seed=6), 3)
-    large = 30 * weights[0], 30 * weights[1], *weights[2:]
+    w_q, w_k, w_v, w_o = _weights(12, 12, 10, seed=5)
+    weights, large = (w_q, w_k, w_v, w_o, 3), (30 * w_q, 30 * w_k, w_v, w_o, 3)
+    square = *_weights(12, 12, 12, seed=6), 3
     return {
         "no mask": (x, context, *weights, None),
         "a mask": (x, context, *weights, some),
@@ -138,6 +139,11 @@ def _heads(x, context, w_q, w_k, w_v, h):
     return [split_heads(y, h) for y in (x @ w_q.mT, context @ w_k.mT, context @ w_v.mT)]
 
 
+def _attended(x, context, w_q, w_k, w_v, h, mask):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return scaled_dot_product_attention(q, k, v, mask)
+
+
 def _scores(q, k):
     return q @ k.mT / math.sqrt(q.shape[-1])
 
@@ -202,7 +208,7 @@ def not_transposed(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("w_o is missing")
 def w_o_missing(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    return join_heads(scaled_dot_product_attention(*_heads(x, context, w_q, w_k, w_v, h), mask))
+    return join_heads(_attended(x, context, w_q, w_k, w_v, h, mask))
 
 
 @wrong("h is not used: this is one head of the whole width")
@@ -219,7 +225,7 @@ def width_of_x(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("the heads are joined without swapping back: (b h t a/h) must become (b t h a/h) before it is flattened")
 def joined_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    heads = scaled_dot_product_attention(*_heads(x, context, w_q, w_k, w_v, h), mask)
+    heads = _attended(x, context, w_q, w_k, w_v, h, mask)
     return heads.reshape(len(x), x.shape[1], len(w_q)) @ w_o.mT
 
 

@@ -63,10 +63,10 @@ def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h,
 
 def inputs() -> dict[str, tuple]:
     x, view, one = random_tensors((2, 5, 12), (12, 5, 3), (1, 1, 12))
-    square = [0.4 * w for w in random_tensors(*[(12, 12)] * 4, seed=1)]
-    network = [0.3 * w for w in random_tensors((17, 12), (12, 17), seed=2)]
-    scales = random_tensors((12,), (12,), seed=3)
-    weights = *square, *network, *scales, 3
+    w_q, w_k, *others = [0.4 * w for w in random_tensors(*[(12, 12)] * 4, seed=1)]
+    others += [0.3 * w for w in random_tensors((17, 12), (12, 17), seed=2)]
+    others += random_tensors((12,), (12,), seed=3)
+    weights = w_q, w_k, *others, 3
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
     padding = torch.tensor([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]).bool()[:, None, None]
     nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 1, 1, 5)
@@ -77,7 +77,7 @@ def inputs() -> dict[str, tuple]:
         "causal": (x, *weights, causal),
         "padding": (x, *weights, padding),
         "nobody to attend to": (x, *weights, nobody),
-        "large": (x, 60 * weights[0], 60 * weights[1], *weights[2:], None),
+        "large": (x, 60 * w_q, 60 * w_k, *others, 3, None),
         "zeros": (some_zero, *weights, None),
         "views": (view.movedim(2, 0).mT, *weights, None),
         "one": (one, *weights, None),

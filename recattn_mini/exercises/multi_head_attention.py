@@ -81,8 +81,8 @@ def inputs() -> dict[str, tuple]:
     nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 1, 1, 11)
     view_q, view_k, view_v = random_tensors((5, 12, 3), (12, 11, 3), (12, 3, 11), seed=2)
     one_q, one_k, one_v = random_tensors((1, 1, 12), (1, 3, 12), (1, 3, 12), seed=3)
-    weights = *_weights(12, 12, 12, 12, seed=5), 3
-    large = 30 * weights[0], 30 * weights[1], *weights[2:]
+    w_q, w_k, w_v, w_o = _weights(12, 12, 12, 12, seed=5)
+    weights, large = (w_q, w_k, w_v, w_o, 3), (30 * w_q, 30 * w_k, w_v, w_o, 3)
     return {
         "no mask": (q, k, v, *weights, None),
         "a mask": (q, k, v, *weights, some),
@@ -161,6 +161,11 @@ def _heads(q, k, v, w_q, w_k, w_v, h):
     return [split_heads(x, h) for x in _projected(q, k, v, w_q, w_k, w_v)]
 
 
+def _attended(q, k, v, w_q, w_k, w_v, h, mask):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return scaled_dot_product_attention(q, k, v, mask)
+
+
 def _scores(q, k):
     return q @ k.mT / math.sqrt(q.shape[-1])
 
@@ -175,20 +180,20 @@ def _viewed(x, h):
 
 @wrong("the heads are split by view(b, h, t, a/h): a head gets whole positions. View (b, t, h, a/h), then swap 1 and 2")
 def split_without_swap(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    heads = [_viewed(x, h) for x in _projected(q, k, v, w_q, w_k, w_v)]
-    return join_heads(scaled_dot_product_attention(*heads, mask)) @ w_o.mT
+    q, k, v = (_viewed(x, h) for x in _projected(q, k, v, w_q, w_k, w_v))
+    return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
 
 
 @wrong("the heads are joined without swapping back: (b h t a/h) must become (b t h a/h) before it is flattened")
 def joined_without_swap(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    heads = scaled_dot_product_attention(*_heads(q, k, v, w_q, w_k, w_v, h), mask)
+    heads = _attended(q, k, v, w_q, w_k, w_v, h, mask)
     return heads.reshape(len(q), q.shape[1], len(w_q)) @ w_o.mT
 
 
 @wrong("the heads are split and joined by view alone, which mixes up positions and heads: swap axes 1 and 2 both times")
 def neither_swapped(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    heads = [_viewed(x, h) for x in _projected(q, k, v, w_q, w_k, w_v)]
-    return scaled_dot_product_attention(*heads, mask).reshape(len(q), q.shape[1], len(w_q)) @ w_o.mT
+    q, k, v = (_viewed(x, h) for x in _projected(q, k, v, w_q, w_k, w_v))
+    return scaled_dot_product_attention(q, k, v, mask).reshape(len(q), q.shape[2], len(w_q)) @ w_o.mT
 
 
 @wrong("the heads stay behind the positions, (b t h a/h): heads attend to heads. Swap axes 1 and 2 before attending")
@@ -243,12 +248,12 @@ def not_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("multiplied by w_o as it is: a weight is (out in), so it is heads @ w_o.T")
 def w_o_not_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    return join_heads(scaled_dot_product_attention(*_heads(q, k, v, w_q, w_k, w_v, h), mask)) @ w_o
+    return join_heads(_attended(q, k, v, w_q, w_k, w_v, h, mask)) @ w_o
 
 
 @wrong("w_o is missing: without it no output mixes what different heads found")
 def w_o_missing(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    return join_heads(scaled_dot_product_attention(*_heads(q, k, v, w_q, w_k, w_v, h), mask))
+    return join_heads(_attended(q, k, v, w_q, w_k, w_v, h, mask))
 
 
 @wrong("the values are not those of v: w_v is applied to k")

@@ -1,9 +1,9 @@
 """How fast attention is, as ratios within one process: pytest tests/benchmarks/bench_attention.py
 
-Ours over torch's math backend, which takes the same steps one after the other, and our NumPy forms over it too. No part
-of a plain `pytest`, which only collects test_*.py. A ratio is of CPU seconds, the least of several runs that take
-turns, with one thread each: wall time on a busy machine says more about the machine. The table at the end has each
-ratio and its aim. Every value that is timed is first compared.
+Ours over torch's math backend, which takes the same steps one after the other, and our NumPy forms over it too. Needs
+threadpoolctl, which scikit-learn brings. No part of a plain `pytest`, which only collects test_*.py. A ratio is of CPU
+seconds, the least of several runs that take turns, with one thread each: wall time on a busy machine says more about
+the machine. The table at the end has each ratio and its aim. Every value that is timed is first compared.
 """
 
 import math
@@ -48,7 +48,8 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, float, str
     rows: list[tuple[str, float, str, str]] = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield rows
+    with pytest.importorskip("threadpoolctl").threadpool_limits(1):  # a second thread of BLAS that waits costs CPU time
+        yield rows
     torch.set_num_threads(threads)
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n\n{'':66}{'measured':>9}  aim")
