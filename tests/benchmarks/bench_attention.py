@@ -1,9 +1,9 @@
 """How fast attention is, as ratios within one process: pytest tests/benchmarks/bench_attention.py
 
-Needs threadpoolctl, which scikit-learn brings. Ours over torch's math backend, which takes the same steps one after the other, and our NumPy forms over it too. No part
-of a plain `pytest`, which only collects test_*.py. A ratio is of CPU seconds, the least of several runs that take
-turns, with one thread each: wall time on a busy machine says more about the machine. The table at the end has each
-ratio and its aim. Every value that is timed is first compared.
+Ours over torch's math backend, which takes the same steps one after the other, and our NumPy forms over it too. Needs
+threadpoolctl, which scikit-learn brings. No part of a plain `pytest`, which only collects test_*.py. A ratio is of CPU
+seconds, the least of several runs that take turns, with one thread each: wall time on a busy machine says more about
+the machine. The table at the end has each ratio and its aim. Every value that is timed is first compared.
 """
 
 import math
