@@ -157,6 +157,13 @@ def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form:
         raise ValueError(f"{name} must broadcast to each other, got {' and '.join(map(str, shapes))}") from None
 
 
+def _looks(x: Any) -> tuple[Any, ...] | None:
+    """All that a check of shapes, dtypes and counts sees of an argument; None if it may see more."""
+    if isinstance(x, (np.ndarray, torch.Tensor)):
+        return type(x), x.shape, x.dtype
+    return (type(x), x) if x is None or isinstance(x, (int, float)) else None
+
+
 def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Hold the named arguments to the given axes; anything else is a ValueError that says which, what and why.
 
@@ -176,10 +183,16 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         parameters = signature.parameters.values()
         optional = {p.name for p in parameters if p.default is None or type(None) in typing.get_args(p.annotation)}
         together = {p.name for p in parameters if p.kind is p.VAR_POSITIONAL}
+        by_value = any(expected.dtype in VALUES for _, expected in every)
+        passed: set[tuple[Any, ...]] = set()  # what calls looked like that were good: they need no second look
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
+            if torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
+                return function(*args, **kwargs)
+            looks = (*map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
+            remembered = not by_value and None not in looks
+            if not remembered or looks not in passed:
                 bound, sizes = signature.bind(*args, **kwargs), Sizes()
                 bound.apply_defaults()
                 for name, expected in every:
@@ -190,6 +203,8 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                         _check_together(name, x, expected, form)
                     elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
                         _check(name, x, expected, form, sizes)
+                if remembered and len(passed) < 1000:
+                    passed.add(looks)
             return function(*args, **kwargs)
 
         # torch.compile counts recompilations by code object, and gives up on the ninth function that shares one

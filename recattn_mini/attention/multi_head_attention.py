@@ -23,6 +23,7 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
+@takes(a="count", h="count")
 def head_width(a: int, h: int) -> int:
     """The width of one of h heads that share the width a.
 
