@@ -258,7 +258,8 @@ def old_moments(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
 
 @wrong("m and v come back as they came in: the next step knows nothing of this gradient")
 def moments_not_kept(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return _moved(parameter, *_moments(gradient, m, v, beta_1, beta_2), step, rate, beta_1, beta_2, eps), m, v
+    new_m, new_v = _moments(gradient, m, v, beta_1, beta_2)
+    return _moved(parameter, new_m, new_v, step, rate, beta_1, beta_2, eps), m, v
 
 
 @wrong("what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on")
