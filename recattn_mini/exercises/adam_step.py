@@ -9,7 +9,7 @@ NAMES = ("parameter", "m", "v")
 DIFFERENTIABLE = False
 LEVEL, MINUTES = "medium", 10
 HINTS = (
-    "m is a moving mean of the gradient, v of its square. Both start at 0: after one step, how much too small are they?",
+    "m is a moving mean of the gradient, v of its square. Both start at 0: by what factor are they too small?",
     "m = β₁ m + (1-β₁) g and v = β₂ v + (1-β₂) g². Divide them by 1 - β₁ᵗ and 1 - β₂ᵗ for this step, with t from 1.",
     "parameter - rate · m̂ / (√v̂ + ε), with m̂ and v̂ corrected; return the new parameter, and m and v as they are, "
     "uncorrected. New arrays: nothing in place.",
@@ -39,14 +39,14 @@ def inputs() -> dict[str, tuple]:
     m_absent, v_absent = m.clone(), v.clone()
     m_absent[1], v_absent[1] = 0, 0
     tiny = 1e-4
-    usual = (0.1, 0.9, 0.999, 1e-8)
+    usual = (0.1, 0.9, 0.999, 1e-12)  # so small an ε shows beside 0 only
     return {
         "first step": (parameter, gradient, 0 * m, 0 * v, 1, *usual),
         "seventh step": (parameter, gradient, m, v, 7, *usual),
-        "views": (*views, 3, 0.01, 0.8, 0.99, 1e-8),
+        "views": (*views, 3, 0.01, 0.8, 0.99, 1e-12),
         "one number": (one, -one, 2 * one, 3 * one, 2, *usual),
         "small gradients": (parameter, tiny * gradient, tiny * m, tiny**2 * v, 3, 0.1, 0.9, 0.9, tiny),
-        "not in the batch": (parameter, absent, m_absent, v_absent, 4, 0.1, 0.9, 0.9, 1e-8),
+        "not in the batch": (parameter, absent, m_absent, v_absent, 4, 0.1, 0.9, 0.9, 1e-12),
     }
 
 
@@ -258,7 +258,8 @@ def old_moments(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
 
 @wrong("m and v come back as they came in: the next step knows nothing of this gradient")
 def moments_not_kept(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return _moved(parameter, *_moments(gradient, m, v, beta_1, beta_2), step, rate, beta_1, beta_2, eps), m, v
+    new_m, new_v = _moments(gradient, m, v, beta_1, beta_2)
+    return _moved(parameter, new_m, new_v, step, rate, beta_1, beta_2, eps), m, v
 
 
 @wrong("what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on")
