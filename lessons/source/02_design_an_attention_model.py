@@ -555,6 +555,18 @@ with torch.no_grad():
 # | relative (Shaw) | keys and values | how far back, not which index |
 # | bias by bucket (T5, and HSTU with time) | the scores | one number per head and distance, cheap |
 #
+# Why from the end? The same three events, bare and behind two steps of padding; row $i$ of the table is the number $i$:
+
+# %%
+rows, learned = torch.arange(8.0)[:, None], library.learned_positions
+for name, add in (
+    ("from the start", learned.learned_positions),
+    ("from the end", learned.learned_positions_from_the_end),
+):
+    bare, padded = (add(torch.zeros(1, length, 1), rows)[0, -3:, 0].int().tolist() for length in (3, 5))
+    print(f"{name:14} rows of the three events: bare {bare}, padded {padded}")
+
+# %% [markdown]
 # ### Your turn: sinusoidal positions
 #
 # $$PE(p)_{2i} = \sin(p / 10000^{2i/d}) \qquad PE(p)_{2i+1} = \cos(p / 10000^{2i/d})$$
