@@ -15,13 +15,13 @@
 # | exercise | level | minutes |
 # |---|---|---|
 # | `multi_head_attention` | medium | 15 |
-# | `MultiHeadAttention` | medium | 15 |
 # | `cross_attention` | easy | 5 |
 # | `encoder_block` | medium | 15 |
 # | `sinusoidal_positions_numpy` | easy | 8 |
 # | `augru_cell_numpy` | medium | 15 |
 # | `additive_pooling` | medium | 10 |
 # | `din_attention` | medium | 10 |
+# | `MultiHeadAttention` | medium | 15 |
 
 # %% [markdown] tags=["question"]
 # ## The question
@@ -313,7 +313,7 @@ for design, (adds, steps, parameters) in short.items():
 #
 # Each head is narrow, $a / h$ wide, and asks its own question: one may look for the same category, another for the same price. The scale is that of a *head*.
 #
-# ### Your turn: as a function
+# ### Your turn
 
 # %% tags=["exercise"]
 from recattn_mini.attention.multi_head_attention import multi_head_attention
@@ -322,27 +322,13 @@ from recattn_mini.attention.multi_head_attention import multi_head_attention
 check(multi_head_attention)
 
 # %% [markdown]
-# ### Your turn: as a module
-#
-# `__init__` is given and fixes the names of the parameters; write `forward`. It may call your function.
-
-# %%
-from recattn_mini.attention.multi_head_attention import head_width  # a ValueError where h does not divide the width
-
-# %% tags=["exercise"]
-from recattn_mini.attention.multi_head_attention import MultiHeadAttention
-
-# %%
-check(MultiHeadAttention)
-
-# %% [markdown]
 # **Do more heads cost more?** Not in parameters; nearly nothing in multiply–adds; $h$ times the memory for the weights $(b\,h\,t\,s)$.
 
 # %%
 for h in (1, 2, 8):
     layer = library.multi_head_attention.MultiHeadAttention(64, h)
     print(
-        f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, heads of width {head_width(64, h)}, 50 × 50 events: {h * 50 * 50:,} weights"
+        f"h = {h}: {sum(p.numel() for p in layer.parameters()):,} parameters, heads of width {64 // h}, 50 × 50 events: {h * 50 * 50:,} weights"
     )
 
 # %% [markdown]
@@ -821,6 +807,20 @@ print("history", *world.histories[0], "- candidate", world.candidates[0], f"- ch
 print(
     f"AUC of the true chance: over all users {planted.bayes_auc():.3f}, in this test {auc_numpy(world.chance[20_000:], world.clicked[20_000:]):.3f}"
 )
+
+# %% [markdown]
+# ### Your turn: multi-head attention as a module
+#
+# What is to be trained needs its parameters kept. `__init__` is given and fixes their names; write `forward`. It may call your function of section 3.
+
+# %%
+from recattn_mini.attention.multi_head_attention import head_width  # a ValueError where h does not divide the width
+
+# %% tags=["exercise"]
+from recattn_mini.attention.multi_head_attention import MultiHeadAttention
+
+# %%
+check(MultiHeadAttention)
 
 # %% [markdown]
 # **The model, ported and corrected.** Item ids, not features; the candidate is the query; a padding mask; one pooled vector a user; a network; a *logit*, with binary cross-entropy on it. `pool` is the design under test, everything else is equal:
