@@ -50,14 +50,15 @@ def test_the_recorded_order_holds_in_every_world():
         assert (auc[target] < planted.bayes_auc()).all()
     for target in ("target attention, dot", "DIN with a softmax"):
         assert (auc[target] > auc["mean, user ⊙ candidate"] + 0.02).all()
-    assert auc["DIN"].std() == max(each.std() for each in auc.values())
+        assert auc[target].mean() > auc["DIN"].mean()
+        assert auc[target].std() < auc["DIN"].std()
 
 
 @pytest.mark.parametrize("design", ["self-attention, then mean", "the same with residual"])
 def test_a_lower_rate_does_not_bring_self_attention_up_to_the_mean(design: str):
     torch.set_num_threads(1)
     for seed in (0, 1):
-        assert LESSON["fit"](design, seed, rate=0.003)[1] < LESSON["RECORDED"]["mean"][seed] - 0.02
+        assert LESSON["fit"](design, seed, rate=0.005)[1] < LESSON["RECORDED"]["mean"][seed] - 0.02
 
 
 if __name__ == "__main__":
