@@ -26,12 +26,13 @@ def rows(header: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
 
 
-CONCEPTS = rows("| concept | file |") + rows("| metric | file |")
+CONCEPTS = rows("| concept | file |") + rows("| metric | file |") + rows("| building block | file |")
 
 
-def public_functions(path: Path) -> set[str]:
-    """What a file is about: its public functions, whatever their form."""
-    found = [n.name for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)]
+def public_names(path: Path) -> set[str]:
+    """What a file is about: its public functions, whatever their form; of data and models, the classes too."""
+    kinds = (ast.FunctionDef, ast.ClassDef) if path.parent.name in ("data", "models") else ast.FunctionDef
+    found = [n.name for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, kinds)]
     return {re.sub(r"(_backward)?(_numpy)?$", "", name) for name in found if not name.startswith("_")}
 
 
@@ -62,9 +63,11 @@ def _exercises(name: str) -> list[str]:
 
 
 def test_the_table_has_every_concept():
-    files = [p for folder in ("attention", "metrics") for p in sorted((PACKAGE / folder).glob("[!_]*.py"))]
-    here = set().union(*map(public_functions, files)) | {"leave_one_out", "global_time_split"}
-    assert {concept.strip("`") for concept, *_ in CONCEPTS} == here
+    folders = "attention", "metrics", "models", "training"
+    files = [path for folder in folders for path in sorted((PACKAGE / folder).glob("[!_]*.py"))]
+    of_data = {concept.strip("`") for concept, file, *_ in CONCEPTS if "/data/" in file}
+    assert {concept.strip("`") for concept, *_ in CONCEPTS} == set().union(*map(public_names, files)) | of_data
+    assert of_data >= {"leave_one_out", "global_time_split", "impressions", "Sequences", "sample_negatives"}
 
 
 @pytest.mark.parametrize("row", CONCEPTS, ids=lambda row: row[0].strip("`"))
@@ -72,7 +75,7 @@ def test_a_row_is_right(row: list[str]):
     concept, file, lesson, asked, source = row
     name, path = re.fullmatch(r"\[(\w+)\]\((.+)\)", file).groups()  # type: ignore[union-attr]
     assert Path(path).stem == name
-    assert concept.strip("`") in public_functions(ROOT / path)
+    assert concept.strip("`") in public_names(ROOT / path)
     assert lesson in {n[:2] for n in lessons.names()} | {"–"}
     assert asked.endswith(("?", ".")), "a question"
     assert re.search(r"\b(19|20)\d\d\b", source), "a year"

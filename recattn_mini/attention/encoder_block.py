@@ -4,9 +4,9 @@ r"""Encoder block: self-attention, then a small network for each position, each 
     post-norm    x ← norm(x + attention x);   x ← norm(x + W_out relu(W_in x))
 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a), W_in (f d), W_out (d f), scales (d); mask broadcasts to (b h t t).
-Rule    Each sublayer has its own norm. What is added is x itself, not its normalised form. Pre-norm leaves a path from
-        the last layer to the first without a norm in it; a stack of such blocks needs one norm more at its end.
-        A position that may attend to nothing passes on through the residual.
+Rule    Each sublayer has its own norm, and is added to x itself, not to its normalised form. Pre-norm leaves a path from
+        the last layer to the first without a norm in it, and needs one norm more at the end of the stack. A position
+        that may attend to nothing passes on through the residual.
 Cost    O(t·d·(4a + 2f) + t²·a) time; 4·d·a + 2·d·f + 2·d parameters.
 Asked   "Pre- or post-norm: what happens to the gradient at depth? What is the feed-forward network for?"
 Source  Vaswani et al. 2017, sec. 3.1, 3.3; Xiong et al. 2020, sec. 3. https://arxiv.org/abs/2002.04745
@@ -93,10 +93,7 @@ def encoder_block(
     h: int,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Pre-norm: x (b t d), w_q, w_k, w_v (a d), w_o (d a), w_in (f d), w_out (d f), scales (d), h heads -> (b t d).
-
-    mask is boolean and broadcasts to (b h t t), True = may attend. h that does not divide a is a ValueError.
-    """
+    """Pre-norm: x (b t d), w_q, w_k, w_v (a d), w_o (d a), w_in (f d), w_out (d f), scales (d), h heads -> (b t d)."""
     y = layer_norm(x, scale_1)
     x = x + multi_head_attention(y, y, y, w_q, w_k, w_v, w_o, h, mask)
     return x + torch.relu(layer_norm(x, scale_2) @ w_in.mT) @ w_out.mT
@@ -129,14 +126,10 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, d: int, h: int, f: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.norm_1, self.attention = nn.LayerNorm(d, bias=False), MultiHeadAttention(d, h)
-        self.norm_2 = nn.LayerNorm(d, bias=False)
+        self.attention = MultiHeadAttention(d, h)
+        self.norm_1, self.norm_2 = nn.LayerNorm(d, bias=False), nn.LayerNorm(d, bias=False)
         self.w_in, self.w_out = nn.Linear(d, f, bias=False), nn.Linear(f, d, bias=False)
         self.dropout = nn.Dropout(dropout)
-
-    def attend(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """What the first sublayer adds."""
-        return self.dropout(self.attention(x, x, x, mask))
 
     def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         """What the second sublayer adds."""
@@ -144,7 +137,8 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x (b t d) -> (b t d); mask is boolean and broadcasts to (b h t t), True = may attend."""
-        x = x + self.attend(self.norm_1(x), mask)
+        y = self.norm_1(x)
+        x = x + self.dropout(self.attention(y, y, y, mask))
         return x + self.feed_forward(self.norm_2(x))
 
 
@@ -153,5 +147,5 @@ class EncoderBlockPostNorm(EncoderBlock):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x (b t d) -> (b t d); mask is boolean and broadcasts to (b h t t), True = may attend."""
-        x = self.norm_1(x + self.attend(x, mask))
+        x = self.norm_1(x + self.dropout(self.attention(x, x, x, mask)))
         return self.norm_2(x + self.feed_forward(x))
