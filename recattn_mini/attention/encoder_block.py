@@ -4,9 +4,9 @@ r"""Encoder block: self-attention, then a small network for each position, each 
     post-norm    x ← norm(x + attention x);   x ← norm(x + W_out relu(W_in x))
 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a), W_in (f d), W_out (d f), scales (d); mask broadcasts to (b h t t).
-Rule    Each sublayer has its own norm, and is added to x itself, not to its normalised form. Pre-norm leaves a path from
-        the last layer to the first without a norm in it, and needs one norm more at the end of the stack. A position
-        that may attend to nothing passes on through the residual.
+Rule    Each sublayer has its own norm, and is added to x, not to the normalised x. Pre-norm leaves a path from the last
+        layer to the first without a norm in it, and the stack needs one more at its end. A position that may attend to
+        nothing passes on through the residual.
 Cost    O(t·d·(4a + 2f) + t²·a) time; 4·d·a + 2·d·f + 2·d parameters.
 Asked   "Pre- or post-norm: what happens to the gradient at depth? What is the feed-forward network for?"
 Source  Vaswani et al. 2017, sec. 3.1, 3.3; Xiong et al. 2020, sec. 3. https://arxiv.org/abs/2002.04745
@@ -119,10 +119,7 @@ def encoder_block_post_norm(
 
 
 class EncoderBlock(nn.Module):
-    """Pre-norm block of width d with h heads and a feed-forward network of width f; no biases.
-
-    Dropout falls on what each sublayer adds and on the hidden layer of the network, in training only.
-    """
+    """Pre-norm block of width d, h heads, a network of width f; dropout on what is added and on the hidden layer."""
 
     def __init__(self, d: int, h: int, f: int, dropout: float = 0.0) -> None:
         super().__init__()
