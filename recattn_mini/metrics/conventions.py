@@ -10,6 +10,7 @@ Asked   "Our NDCG is .79 and theirs .80, on the same lists. Who is right?"  Both
 
 import itertools
 import math
+import textwrap
 from dataclasses import dataclass, replace
 
 from recattn_mini.metrics.convention import RULES, Convention
@@ -18,6 +19,8 @@ from recattn_mini.metrics.libraries import CONVENTIONS, FAULTS
 from recattn_mini.shapes import takes
 
 __all__ = ["CONVENTIONS", "FAULTS", "RULES", "Convention", "Explanation", "explain_difference", "value"]
+
+WIDTH = 110  # of a printed line: beyond it a notebook breaks lines itself, anywhere
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,14 @@ class Explanation:
     differences: dict[str, Difference]
 
     def __str__(self) -> str:
-        width = max(10, len(self.a), len(self.b))
-        head = f"{f'at {self.k}':17}  {self.a:>{width}}  {self.b:>{width}}  because"
-        lines = [
-            f"{metric:17}  {_shown(found.a):>{width}}  {_shown(found.b):>{width}}  {found.sentence}"
-            for metric, found in self.differences.items()
-        ]
+        at, wide = f"at {self.k}", [max(10, len(library)) for library in (self.a, self.b)]
+        lines = [_row(at, self.a, self.b, "because", wide)]
+        for metric, found in self.differences.items():
+            lines.append(_row(metric, _shown(found.a), _shown(found.b), found.sentence, wide))
         called = [library.split(" (")[0] for library in (self.a, self.b)]
         known = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in called]
-        return "\n".join([head, *lines, *(["", "Against their own rules:", *known] if known else [])])
+        told = [_wrapped("", fault, " " * 4) for fault in known]
+        return "\n".join([*lines, *(["", "Against their own rules:", *told] if told else [])])
 
 
 @takes(k="count")
@@ -105,6 +107,18 @@ def _same(x: float | str, y: float | str) -> bool:
     if isinstance(x, str) or isinstance(y, str):
         return x == y
     return math.isclose(x, y, rel_tol=0, abs_tol=1e-9) or (math.isnan(x) and math.isnan(y))
+
+
+def _row(metric: str, a: str, b: str, text: str, wide: list[int]) -> str:
+    before = f"{metric:17}  {a:>{wide[0]}}  {b:>{wide[1]}}  "
+    return _wrapped(before, text, " " * len(before))
+
+
+def _wrapped(before: str, text: str, indent: str) -> str:
+    """As wide as a notebook's page; what follows the first line hangs below the text."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=before, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _shown(x: float | str) -> str:

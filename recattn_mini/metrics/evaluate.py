@@ -8,12 +8,12 @@ Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
 Source  Options that decide as much as the model: Cañamares, Castells, Moffat 2020.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from recattn_mini.metrics._checks import items_of_user
+from recattn_mini.metrics._ranked import Scores, ranked
 from recattn_mini.metrics.average_precision import average_precision_numpy
 from recattn_mini.metrics.catalogue_coverage import catalogue_coverage_numpy
 from recattn_mini.metrics.gains import Truth, gains_of_lists_numpy
@@ -25,11 +25,9 @@ from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
 from recattn_mini.metrics.relevant import Relevant
-from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.shapes import takes
 
 Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
 Part = tuple[np.ndarray, np.ndarray]
 METRICS: tuple[Metric, ...] = (
     ndcg_numpy,
@@ -53,8 +51,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         mean = next(iter(self.figures.values()))
-        told = {
-            **{part.name: getattr(self.protocol, part.name) for part in fields(self.protocol)},
+        told = vars(self.protocol) | {
             "ties": "stable, by item order",
             "users": f"{mean.users:,}, and {mean.excluded:,} without relevant items left out",
         }
@@ -92,7 +89,7 @@ def evaluate(
     protocol = _told(protocol)
     if (protocol.seen == "filtered") != (seen is not None):
         raise ValueError(f"protocol says seen items are {protocol.seen}, but seen is {type(seen).__name__}")
-    lists = list(_ranked(scores, truth, k, seen, block))
+    lists = list(ranked(scores, (len(truth.starts) - 1, truth.n), k, seen, block))
     gains = np.concatenate([truth.gains_of(users, items) for users, items in lists])
     coverage = catalogue_coverage_numpy(np.concatenate([items for _, items in lists]), truth.n)
     parts = ((gains[users], truth.judged(users)) for users in truth.parts())
@@ -108,28 +105,6 @@ def evaluate_lists(
 ) -> Evaluation:
     """The same of lists that are ranked already, by user, in the order of `truth`, then of `lists`."""
     return _figures(_told(protocol), k, metrics, [gains_of_lists_numpy(lists, truth)], None)
-
-
-def _ranked(scores: Scores, truth: Relevant, k: int, seen: Sequence[np.ndarray] | None, block: int) -> Iterator[Part]:
-    every = np.arange(len(truth.starts) - 1)
-    if isinstance(scores, np.ndarray) and scores.shape != (len(every), truth.n):
-        raise ValueError(f"scores must be (u n) = ({len(every)}, {truth.n}) as in truth, got {scores.shape}")
-    if seen is not None and len(seen) != len(every):
-        raise ValueError(f"seen must have a row for each of the {len(every)} users of truth, got {len(seen)}")
-    for first in range(0, len(every), block):
-        users = every[first : first + block]
-        part = scores(users) if callable(scores) else scores[first : first + block]
-        if not isinstance(part, np.ndarray) or part.dtype.kind != "f":
-            raise ValueError(
-                f"scores must be a floating numpy.ndarray, got {getattr(part, 'dtype', type(part).__name__)}"
-            )
-        if part.shape != (len(users), truth.n):
-            raise ValueError(f"scores must give (b n) = ({len(users)}, {truth.n}), got {part.shape}")
-        if seen is not None:
-            part = part.copy()
-            for row, user in enumerate(users):
-                part[row, items_of_user(f"seen[{user}]", seen[user], truth.n)] = -np.inf
-        yield users, top_k_numpy(part, k)
 
 
 def _figures(

@@ -1,5 +1,6 @@
 """Conventions are held to what the libraries returned: no figure here that a library gave is our own."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -181,14 +182,31 @@ def test_if_either_of_two_rules_is_enough_both_are_named():
 
 def test_an_explanation_prints_as_a_table_and_warns_of_faults():
     text = str(explain_difference(system("abxcy"), FIVE, "ranx", "torchmetrics (completed)", k=5))
-    head, *lines = text.splitlines()
+    head, *lines = text[: text.index("\n\n")].splitlines()
     assert head.split() == ["at", "5", "ranx", "torchmetrics", "(completed)", "because"]
-    assert [line.split()[0] for line in lines[:6]] == list(CONVENTIONS["ranx"].offers)
-    assert lines[1].split()[1:3] == ["0.5500", "0.9167"]
-    assert "torchmetrics: two orders of ties" in lines[-1]
     because = head.index("because")
-    assert all(line[because - 2 : because].isspace() and line[because] != " " for line in lines[:6])
+    assert all(line[because - 2 : because].isspace() and line[because] != " " for line in lines)
+    rows = [line for line in lines if line[0] != " "]
+    assert [line.split()[0] for line in rows] == list(CONVENTIONS["ranx"].offers)
+    assert rows[1].split()[1:3] == ["0.5500", "0.9167"]
+    fault = "torchmetrics: two orders of ties"
+    assert text.splitlines()[-2].startswith(fault)
+    assert " ".join(text[text.index(fault) :].split()) == f"{fault}. {FAULTS[fault]}"
     assert "Against" not in str(explain_difference(system("a"), FIVE, "ranx", "trec_eval", k=5))
+
+
+LONG = ["ranx", "torchmetrics (completed)", "RecTools (divide_by_achievable)", "FuxiCTR"]
+
+
+@pytest.mark.parametrize(("a", "b"), [*itertools.permutations(LONG, 2)])
+def test_an_explanation_is_no_wider_than_a_notebook_and_loses_no_word(a, b):
+    found = explain_difference({1: [("a", 0.9), ("x", 0.9), ("b", 0.8)]}, GRADED, a, b, k=3)
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 110
+    because, rows = lines[0].index("because"), itertools.takewhile(bool, lines[1:])  # then the faults, if there are
+    told = " ".join(row[because:] for row in rows)
+    assert told == " ".join(difference.sentence for difference in found.differences.values())
+    assert len(told) > 110 - because, "nothing had to be wrapped"
 
 
 def test_a_refusal_is_a_difference_too():

@@ -164,6 +164,30 @@ def test_sizes_have_to_fit(world):
         evaluate(scores, relevant, 5, FILTERED, seen=seen[:3])
 
 
+@pytest.mark.parametrize("callable_scores", [False, True])
+def test_nan_is_told_by_its_user_and_item(world, callable_scores):
+    """User 39 is row 7 of the second block of 32, and nobody but `evaluate` knows of blocks."""
+    scores, truth, seen = world
+    scores[39, 11] = scores[41, 2] = np.nan
+    seen = [row[row != 11] for row in seen]
+    given = (lambda users: scores[users]) if callable_scores else scores
+    for protocol, masked_items in ((UNFILTERED, None), (FILTERED, seen)):
+        with pytest.raises(ValueError, match=r"scores must be without NaN, got nan for user 39, item 11$"):
+            evaluate(given, Relevant.of(truth, 40), 5, protocol, seen=masked_items, block=32)
+
+
+def test_what_was_seen_may_score_nan(world):
+    scores, truth, seen = world
+    want = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    scores = np.where(masked(seen), np.nan, scores)
+    assert evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen, block=32).figures == want.figures
+
+
+def test_a_catalogue_of_nothing_is_another_error():
+    with pytest.raises(ValueError, match=r"scores has an empty axis, got \(2, 0\)"):
+        evaluate(np.zeros((2, 0)), Relevant.of([[], []], 0), 1, UNFILTERED)
+
+
 @pytest.mark.parametrize("items", [[-1], [40], [1.0], [[1]], np.zeros(40, bool)])
 def test_seen_items_are_items(world, items):
     """A -1 that pads a row would mask the last item of the catalogue."""
