@@ -3,7 +3,8 @@ r"""Fit: the training loop, once, for every model of this package.
     each epoch   for each batch: loss, gradients, clip, step; then validate, keep the best weights, write a checkpoint
     stop         when validation has not risen for `patience` epochs, or time or epochs are up; go back to the best
 
-Rule   All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
+Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept: how
+       many epochs, an earlier run has shown. All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
        were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU.
 Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
 Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
@@ -35,7 +36,7 @@ class Data(Protocol[Validated]):
         """One epoch: named tuples of tensors, in an order drawn from the generator."""
 
     def validate(self, model: Validated) -> float:
-        """How good the model is on what is held out; more is better."""
+        """How good the model is on what is held out; more is better, NaN where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,9 @@ def _train(
 
 
 def _best(validation: list[float]) -> int:
-    """The first epoch with the highest value; NaN is never the best, unless there is nothing else."""
-    return max(range(len(validation)), key=lambda epoch: (validation[epoch] == validation[epoch], validation[epoch]))
+    """The first epoch with the highest value; the last one if there is no value at all."""
+    told = [epoch for epoch, value in enumerate(validation) if not math.isnan(value)]
+    return max(told, key=lambda epoch: validation[epoch], default=len(validation) - 1)
 
 
 def _finished(validation: list[float], epochs: int, patience: int) -> bool:

@@ -10,8 +10,9 @@ Source Kang, McAuley 2018, sec. IV. https://arxiv.org/abs/1808.09781
        Klenitskiy, Vasilev 2023: full softmax and SASRec. https://arxiv.org/abs/2309.07602
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class NextItemData:
     """Everything `fit` asks for: batches of random stretches of the histories, and NDCG@10 on the validation items."""
 
     histories: list[np.ndarray]  # what is trained on, by user
-    validation: np.ndarray  # (u), the item after it
+    validation: np.ndarray | None  # (u), the item after it; None where nothing is held out for it
     test: np.ndarray  # (u), the item after that
     titles: np.ndarray  # by item id
     length: int = 50
@@ -57,6 +58,17 @@ class NextItemData:
         """How many items there are; their ids are 1 to n."""
         return len(self.titles) - 1
 
+    def with_validation(self) -> "NextItemData":
+        """The same for the last training, in which the validation items are learned from, not held out."""
+        return replace(self, histories=self.known, validation=None)
+
+    @property
+    def known(self) -> list[np.ndarray]:
+        """By user, everything but the test item."""
+        if self.validation is None:
+            return self.histories
+        return [np.append(history, item) for history, item in zip(self.histories, self.validation, strict=True)]
+
     def batches(self, generator: torch.Generator) -> Iterator[NextItems]:
         """All users once, in random order; of each a random stretch, so that long histories are not cut for good."""
         sequences = Sequences.of(self.histories)
@@ -66,17 +78,18 @@ class NextItemData:
             yield NextItems(window[:, :-1], window[:, 1:], negatives)
 
     def validate(self, model: NextItemModel) -> float:
-        """NDCG@10 of the validation items."""
+        """NDCG@10 of the validation items; NaN where none are held out."""
+        if self.validation is None:
+            return math.nan
         return self._evaluate(model, self.histories, self.validation, 10).figures["ndcg"].value
 
     def evaluate(self, model: NextItemModel, k: int = 10) -> Evaluation:
         """All figures of the test items, with their protocol."""
-        histories = [np.append(history, item) for history, item in zip(self.histories, self.validation, strict=True)]
-        return self._evaluate(model, histories, self.test, k)
+        return self._evaluate(model, self.known, self.test, k)
 
     def recommend(self, model: NextItemModel, user: int, k: int = 10) -> Recommendations:
         """What the user (1, 2, …) should watch after everything but the test item, and what drew the attention."""
-        met = np.append(self.histories[user - 1], self.validation[user - 1])
+        met = self.known[user - 1]
         recent = torch.from_numpy(met[-self.length :])[None].to(next(model.parameters()).device)
         with torch.no_grad():
             scores = model.scores(recent)[0].cpu().numpy()

@@ -7,30 +7,12 @@ the validation part; the test part was looked at once a run. Protocols: `trainin
 Seconds are wall time of training alone, and say which machine they were measured on.
 """
 
-import json
-import platform
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from recattn_mini.data import movielens
-from recattn_mini.data.impressions import genre_features
-from recattn_mini.metrics.paired_bootstrap import paired_bootstrap_numpy
-from recattn_mini.models.dien import DIEN
-from recattn_mini.models.din import DIN
-from recattn_mini.models.gru4rec import GRU4Rec
-from recattn_mini.models.mean_pooling import MeanPooling
-from recattn_mini.models.sasrec import SASRec
-from recattn_mini.training.clicks import ClickData, click_loss, click_loss_with_auxiliary
 from recattn_mini.training.fit import fit
-from recattn_mini.training.next_item import (
-    NextItemData,
-    loss_over_all_items,
-    loss_over_sampled_items,
-    loss_with_one_negative,
-)
 
 SEEDS = range(3)
 SECONDS = 90  # of training, for every next-item model; early stopping may need fewer

@@ -83,6 +83,21 @@ def test_goes_back_to_the_best_weights_and_stops_after_patience():
     assert torch.equal(weights(model), seen[1])
 
 
+def test_where_nothing_is_held_out_all_epochs_run_and_the_last_weights_stay():
+    seen, told = [], [float("nan")] * 5
+
+    class Watched(Line):
+        def validate(self, model):
+            seen.append(weights(model).clone())
+            return super().validate(model)
+
+    model = network()
+    fitted = fit(model, Watched(iter(told)), squares, epochs=5, patience=1)
+    assert fitted.best == 4
+    assert torch.equal(weights(model), seen[4])
+    assert not torch.equal(seen[3], seen[4])
+
+
 def test_one_seed_one_result_and_the_callers_generators_are_left_alone():
     one, same, other = network(), network(), network()
     before = torch.get_rng_state()

@@ -57,6 +57,17 @@ def test_validation_and_test_see_what_came_before(data):
     assert asked.histories == [[3, 4, 5, 6], [0, 6, 1, 9], [5, 4, 3, 2]]
 
 
+def test_the_last_training_learns_from_validation_and_not_from_the_test(data):
+    last, asked = data.with_validation(), Asked()
+    assert [history.tolist() for history in last.histories] == [
+        [*history, item] for history, item in zip(HISTORIES, VALIDATION, strict=True)
+    ]
+    assert math.isnan(last.validate(asked))
+    last.evaluate(asked)
+    assert asked.histories == [[3, 4, 5, 6], [0, 6, 1, 9], [5, 4, 3, 2]]
+    assert last.recommend(asked, user=2, k=1).history == list("FAI")
+
+
 def test_figures_by_hand(data):
     """Favourites 9, 6, 7, 3: user 0 has met 6, so 9 then the target 7; user 1 has met 9 and 6, so 7 then 3.
 
