@@ -148,6 +148,18 @@ def fairseq(positions, d):
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
+@wrong("fairseq's step, log 10000 / (d/2 - 1), which d = 2 makes a division by zero: the paper's is log 10000 / (d/2)")
+def fairseq_step(positions, d):
+    step = math.log(10000) / (d // 2 - 1)
+    return _of(positions, torch.exp(-step * torch.arange(d // 2, dtype=torch.float64)))
+
+
+@wrong("cosine has the frequency of the next pair: sine and cosine of a pair are of one angle")
+def cosine_of_the_next_pair(positions, d):
+    sine, cosine = (positions[..., None] / 10000 ** (_exponents(d) + more) for more in (0, 2 / d))
+    return torch.stack([sine.sin(), cosine.cos()], -1).flatten(-2)
+
+
 @wrong("the pairs are counted from 1: the first one has exponent 0 and turns by 1 a step")
 def pairs_from_one(positions, d):
     return _of(positions, 10000 ** -(_exponents(d) + 2 / d))
@@ -210,6 +222,18 @@ def one_table_from_zero(positions, d):
     return sinusoidal_positions(torch.arange(positions.shape[-1]), d)
 
 
+@wrong("position 0 is taken for padding and gets zeros: padding is a matter of ids. Position 0 is 0, 1, 0, 1")
+def zeros_at_0(positions, d):
+    return sinusoidal_positions(positions, d) * (positions != 0)[..., None]
+
+
+@wrong("positions[:, None] is for one row (t): positions[..., None] takes a batch (b t) as well")
+def one_row_only(positions, d):
+    angles, table = positions[:, None] / 10000 ** _exponents(d), torch.zeros(len(positions), d, dtype=torch.float64)
+    table[:, 0::2], table[:, 1::2] = angles.sin(), angles.cos()
+    return table
+
+
 @wrong("positions count from the end of each row: take them as they are given")
 def from_the_end(positions, d):
     return sinusoidal_positions(positions.shape[-1] - 1 - torch.arange(positions.shape[-1]).expand(positions.shape), d)
@@ -258,6 +282,11 @@ def scaled(positions, d):
 @wrong("the frequencies are float32: arange(0, d, 2) / d is, unless you ask for float64 before you divide")
 def frequencies_in_float32(positions, d):
     return _interleaved(positions.double()[..., None] / (10000 ** (torch.arange(0, d, 2) / d)).double())
+
+
+@wrong("div_term is float32, as in PyTorch's tutorial: exp(arange(0, d, 2) · (-log 10000 / d)) wants dtype float64 too")
+def div_term_in_float32(positions, d):
+    return _of(positions.double(), torch.exp(torch.arange(0, d, 2).float() * (-math.log(10000.0) / d)))
 
 
 @wrong("the angles are float32: near 100,000 they are wrong from the third decimal on. Compute in float64")
