@@ -307,7 +307,9 @@ def nan_patched_up(x, w, b, w_score, mask=None):
     return nan_where_nothing(x, w, b, w_score, mask).nan_to_num(0)
 
 
-@wrong("-inf is added to the scores: an empty history makes every gradient NaN, whatever is patched up. Use masked_fill")
+@wrong(
+    "-inf is added to the scores: an empty history makes every gradient NaN, whatever is patched up. Use masked_fill"
+)
 def infinity_added(x, w, b, w_score, mask=None):
     scores = _hidden(x, w, b) @ w_score
     scores = scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(x)
@@ -328,7 +330,9 @@ def _without_maximum(x, w, b, w_score, mask, epsilon):
     return _average(parts / (parts.sum(-1, keepdim=True) + epsilon), x)
 
 
-@wrong("NRMS's AttLayer2: exp without the maximum overflows beyond 710, and K.epsilon() in the divisor takes weight away")
+@wrong(
+    "NRMS's AttLayer2: exp without the maximum overflows beyond 710, and K.epsilon() in the divisor takes weight away"
+)
 def attention_layer_of_nrms(x, w, b, w_score, mask=None):
     return _without_maximum(x, w, b, w_score, mask, 1e-7)
 

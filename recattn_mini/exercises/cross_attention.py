@@ -42,6 +42,7 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights.
 
     Its heads share the width a of x; a narrower x is filled up with zeros, which meet zeros in the weights.
+    Zeros come back beyond d then, and are cut off.
     """
     a, d = len(w_q), x.shape[-1]
     built = module(a, context.shape[-1], h)
@@ -51,7 +52,7 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-x, -context, mask), strict=True)
     out = torch.func.functional_call(built, weights, (x, context, mask), strict=True)
-    return out[..., :d] if isinstance(out, torch.Tensor) else out
+    return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
 
 
 def _weights(a: int, d: int, c: int, seed: int) -> list[torch.Tensor]:

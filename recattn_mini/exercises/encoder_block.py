@@ -72,7 +72,9 @@ def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h,
         torch.func.functional_call(built, weights, (-x, mask), strict=True)
     out, again = (torch.func.functional_call(built, weights, (x, mask), strict=True) for _ in range(2))
     if isinstance(out, torch.Tensor) and not torch.equal(out.nan_to_num(), again.nan_to_num()):
-        raise Named("two calls in eval mode differ: dropout is for training, self.dropout or F.dropout(…, self.training)")
+        raise Named(
+            "two calls in eval mode differ: dropout is for training. Use self.dropout, or F.dropout(…, self.training)"
+        )
     return out
 
 

@@ -51,6 +51,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights.
 
     It has one width, a; what is narrower is filled up with zeros, which meet zeros in the weights.
+    Zeros come back beyond d then, and are cut off.
     """
     a, d = len(w_q), q.shape[-1]
     built = module(a, h)
@@ -60,7 +61,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
     out = torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
-    return out[..., :d] if isinstance(out, torch.Tensor) else out
+    return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
 
 
 def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
@@ -331,7 +332,7 @@ def mask_of_the_first_head(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q, k, v, w_q, w_k, w_v, w_o, h, mask)
 
 
-@wrong("an axis for the heads is put into a mask that broadcasts to (b h t s) already: mask[:, None] is for a mask (b t s)")
+@wrong("mask[:, None] makes room for the heads in a mask (b t s): this one broadcasts to (b h t s) as it is")
 def mask_with_one_axis_more(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
     scores = _scores(q, k)

@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions, sinusoidal_positions_numpy
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises._spec import Mistake, float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 8
 HINTS = (
@@ -80,7 +80,19 @@ def check_differences(f):
         same(product, float64([of_5] * 4))
 
 
+@teaching
+def check_odd_width(f):
+    "an odd d is an error: one sine would be left without its cosine"
+    try:
+        out = f(torch.arange(3), 5)
+    except Exception:  # a ValueError is asked for, but no other one passes unseen either
+        return
+    raise Mistake(f"d = 5 passes, and gives a shape {tuple(getattr(out, 'shape', ()))}: raise a ValueError")
+
+
 def _exponents(d, step=2):
+    if d % 2:
+        raise ValueError
     return torch.arange(0, d, step, dtype=torch.float64) / d
 
 
@@ -324,6 +336,8 @@ def by_exponentials(positions, d):
 
 @right
 def column_by_column(positions, d):
+    if d % 2:
+        raise ValueError(f"d must be even, got {d}")
     p = positions.double()
     columns = [f(p / 10000 ** (2 * i / d)) for i in range(d // 2) for f in (torch.sin, torch.cos)]
     return torch.stack(columns, -1)
@@ -331,6 +345,8 @@ def column_by_column(positions, d):
 
 @right
 def column_divided_by_two(positions, d):
+    if d % 2:
+        raise ValueError(f"d must be even, got {d}")
     column = torch.arange(d)
     angles = positions[..., None] / 10000 ** (2 * (column // 2) / torch.tensor(d, dtype=torch.float64))
     return torch.where(column % 2 == 0, angles.sin(), angles.cos())
