@@ -54,6 +54,7 @@ def inputs() -> dict[str, tuple]:
         "large, masked": (x, w, b, 20000 * w_score, some),
         "a view": (view.permute(2, 1, 0), w, b, w_score, None),
         "one": (one, w, b, w_score, None),
+        "one item each": (x[0, :, :1], w, b, w_score, None),
     }
 
 
@@ -72,8 +73,8 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "agrees with the formula on unequal sizes, on a view, on one item"
-    for case in ("no mask", "a view", "one"):
+    "agrees with the formula on unequal sizes, on a view, on one item, on histories of one item each"
+    for case in ("no mask", "a view", "one", "one item each"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -352,6 +353,12 @@ def softmax_overflows(x, w, b, w_score, mask=None):
 @wrong("the mask must have all of x's leading axes here: one mask (s) for all should broadcast")
 def mask_does_not_broadcast(x, w, b, w_score, mask=None):
     return additive_pooling(x, w, b, w_score, None if mask is None else mask.reshape(x.shape[:-1]))
+
+
+@wrong("squeeze() takes more than the score's axis of size 1: with one item each, s goes too. squeeze(-1)")
+def scores_squeezed(x, w, b, w_score, mask=None):
+    scores = _masked((_hidden(x, w, b) @ w_score).squeeze(), mask)
+    return _average(softmax(scores if scores.dim() else scores[None]), x)
 
 
 @wrong("axes of size 1 are squeezed away: keep the shape, also of a single history")

@@ -283,6 +283,12 @@ def softmax_over_queries(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(softmax(masked_scores(_scores(q, k), mask).mT).mT @ v) @ w_o.mT
 
 
+@wrong("the weights are averaged over the heads: every head weighs its own values by its own weights")
+def weights_averaged(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return join_heads(attention_weights(q, k, mask).mean(1, keepdim=True) @ v) @ w_o.mT
+
+
 @wrong("the softmax runs over the heads: in each head the weights of a row of x must sum to 1 over the context")
 def softmax_over_heads(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)

@@ -393,6 +393,11 @@ def weights_detached(q, k, w_hidden, b_hidden, w_score, mask=None):
     return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score).detach(), mask) @ k
 
 
+@wrong("squeeze() takes more than the score's axis of size 1, as with one candidate or a batch of one: squeeze(-1)")
+def scores_squeezed(q, k, w_hidden, b_hidden, w_score, mask=None):
+    return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score).squeeze(), mask) @ k
+
+
 @wrong("axes of size 1 are squeezed away: keep the shape, also of a single candidate")
 def squeezed(q, k, w_hidden, b_hidden, w_score, mask=None):
     return din_attention(q, k, w_hidden, b_hidden, w_score, mask).squeeze()

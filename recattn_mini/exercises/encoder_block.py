@@ -410,6 +410,24 @@ def width_of_x(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=Non
     return _block(x, attention, scale_1, scale_2, w_in, w_out)
 
 
+@wrong("the scale of attention is missing: divide the scores by √(a/h)")
+def not_scaled(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    longer = math.sqrt(len(w_q) / h)  # which the scale takes back
+    return encoder_block(x, longer * w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("scaled by the root of the whole width: a head's products are sums of a/h terms, so divide by √(a/h)")
+def scaled_by_the_whole_width(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    return encoder_block(x, w_q / math.sqrt(h), w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("positions of padding are set to 0, as in SASRec: here a mask only hides keys, and what a position gives stays")
+def padding_zeroed(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    out = encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+    is_padding_mask = mask is not None and mask.dim() == 4 and mask.shape[1:3] == (1, 1)
+    return out * mask[:, 0, 0, :, None] if is_padding_mask else out
+
+
 @wrong("the mask is not handed on to the attention")
 def mask_ignored(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h)
@@ -458,6 +476,15 @@ def minus_one_billion(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, m
 def nan_where_nobody(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     def weigh(scores):
         return torch.softmax(masked_scores(scores, mask), -1)
+
+    return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
+
+
+@wrong("-inf is added: where nobody may be seen the gradient of x is NaN, though weights are patched. Use masked_fill")
+def infinity_added(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def weigh(scores):
+        scores = scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(scores)
+        return torch.softmax(scores, -1).nan_to_num(0)
 
     return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
 

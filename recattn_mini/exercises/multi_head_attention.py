@@ -248,6 +248,12 @@ def not_scaled(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(q @ k.mT, v, w_o, mask)
 
 
+@wrong("scaled by the root of the number of keys: it is the width of a head, a/h, that a product sums over")
+def scaled_by_the_number_of_keys(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(k.shape[2]), v, w_o, mask)
+
+
 @wrong("divided by a/h: it is √(a/h), and only once. Does the attention that you call do it already?")
 def scaled_twice(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q / math.sqrt(len(w_q) / h), k, v, w_q, w_k, w_v, w_o, h, mask)
