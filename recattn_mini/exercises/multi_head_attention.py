@@ -271,9 +271,9 @@ def w_o_not_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("no weight is transposed, and as all are square nobody complains: a weight is (out in), so it is x @ w.T")
 def nothing_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    d = q.shape[-1]  # filled up with zeros to a square, as it is in the module
+    # filled up with zeros to a square, as it is in the module
     q, k, v, w_q, w_k, w_v, w_out = (F.pad(x, (0, len(w_q) - x.shape[-1])) for x in (q, k, v, w_q, w_k, w_v, w_o.mT))
-    return multi_head_attention(q, k, v, w_q.mT, w_k.mT, w_v.mT, w_out, h, mask)[..., :d]
+    return multi_head_attention(q, k, v, w_q.mT, w_k.mT, w_v.mT, w_out, h, mask)
 
 
 @wrong("w_o is missing: without it no output mixes what different heads found")
