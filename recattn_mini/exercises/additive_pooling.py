@@ -51,8 +51,10 @@ def inputs() -> dict[str, tuple]:
         "one mask for all": (x, w, b, w_score, some[0, 1]),
         "nothing to pool": (x, w, b, w_score, nothing),
         "large": (x, w, b, 20000 * w_score, None),
+        "large, masked": (x, w, b, 20000 * w_score, some),
         "a view": (view.permute(2, 1, 0), w, b, w_score, None),
         "one": (one, w, b, w_score, None),
+        "one item each": (x[0, :, :1], w, b, w_score, None),
     }
 
 
@@ -71,8 +73,8 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "agrees with the formula on unequal sizes, on a view, on one item"
-    for case in ("no mask", "a view", "one"):
+    "agrees with the formula on unequal sizes, on a view, on one item, on histories of one item each"
+    for case in ("no mask", "a view", "one", "one item each"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -88,8 +90,9 @@ def check_nothing_to_pool(f):
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    "scores beyond 1,000 do not overflow, and masked ones that are far above the others leave those their weight"
+    for case in ("large", "large, masked"):
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @torch_only
@@ -161,7 +164,7 @@ def sigmoid(x, w, b, w_score, mask=None):
 
 @wrong("w_score is not used: the hidden layer is summed with equal weights")
 def w_score_missing(x, w, b, w_score, mask=None):
-    return _pool(_hidden(x, w, b).sum(-1) + 0 * w_score.sum(), x, mask)
+    return _pool(_hidden(x, w, b).sum(-1), x, mask)
 
 
 @wrong("W (a d) is reshaped to (d a): that is no transpose, the numbers end up elsewhere. Use W's transpose")
@@ -195,6 +198,12 @@ def softmax_over_the_hidden_layer(x, w, b, w_score, mask=None):
 def softmax_over_the_batch(x, w, b, w_score, mask=None):
     scores = _masked(_hidden(x, w, b) @ w_score, mask).movedim(0, -1)
     return _average(softmax(scores).movedim(-1, 0), x)
+
+
+@wrong("axis 1 is taken for the items, which is right for (b s d) only: whatever comes before, they are axis -2 of x")
+def axis_1(x, w, b, w_score, mask=None):
+    weights = torch.softmax(_masked(_hidden(x, w, b) @ w_score, mask), 1).nan_to_num(0)
+    return (weights[..., None] * x).sum(1)
 
 
 @wrong("a sigmoid in the softmax's place: the weights do not sum to 1")
@@ -231,14 +240,14 @@ def mean_of_the_weighted(x, w, b, w_score, mask=None):
 
 @wrong("the plain mean: no score is used")
 def mean_pooling(x, w, b, w_score, mask=None):
-    return _pool(0 * (_hidden(x, w, b) @ w_score), x, mask)
+    return _pool(torch.zeros_like(x[..., 0]), x, mask)
 
 
 @wrong("the largest value of each feature: max pooling, no score is used")
 def max_pooling(x, w, b, w_score, mask=None):
     kept = x if mask is None else x.masked_fill(~mask[..., None], -torch.inf)
     top = kept.amax(-2)
-    return top.masked_fill(top == -torch.inf, 0) + 0 * (w.sum() + b.sum() + w_score.sum())
+    return top.masked_fill(top == -torch.inf, 0)
 
 
 @wrong("only the best item is taken: a softmax weighs all of them, and lets the weights learn")
@@ -262,6 +271,14 @@ def inverted_mask(x, w, b, w_score, mask=None):
 def masked_after_the_softmax(x, w, b, w_score, mask=None):
     weights = softmax(_hidden(x, w, b) @ w_score)
     return _average(weights if mask is None else weights * mask, x)
+
+
+@wrong("masked after the softmax, then divided by what is left: a masked score far above the others leaves only zeros")
+def masked_and_divided(x, w, b, w_score, mask=None):
+    weights = softmax(_hidden(x, w, b) @ w_score)
+    weights = weights if mask is None else weights * mask
+    total = weights.sum(-1, keepdim=True)
+    return _average(weights / torch.where(total == 0, 1, total), x)
 
 
 @wrong("masked scores are set to 0: exp(0) is 1, and padding keeps its weight. Use -inf")
@@ -291,12 +308,39 @@ def nan_patched_up(x, w, b, w_score, mask=None):
     return nan_where_nothing(x, w, b, w_score, mask).nan_to_num(0)
 
 
+@wrong(
+    "-inf is added to the scores: an empty history makes every gradient NaN, whatever is patched up. Use masked_fill"
+)
+def infinity_added(x, w, b, w_score, mask=None):
+    scores = _hidden(x, w, b) @ w_score
+    scores = scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(x)
+    return _average(torch.softmax(scores, -1).nan_to_num(0), x)
+
+
 @wrong("a small number is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
 def epsilon_in_the_divisor(x, w, b, w_score, mask=None):
     scores = _masked(_hidden(x, w, b) @ w_score, mask)
     top = scores.amax(-1, keepdim=True)
     parts = (scores - top.masked_fill(top == -torch.inf, 0)).exp()
     return _average(parts / (parts.sum(-1, keepdim=True) + 1e-7), x)
+
+
+def _without_maximum(x, w, b, w_score, mask, epsilon):
+    parts = torch.exp(_hidden(x, w, b) @ w_score)
+    parts = parts if mask is None else parts * mask
+    return _average(parts / (parts.sum(-1, keepdim=True) + epsilon), x)
+
+
+@wrong(
+    "NRMS's AttLayer2: exp without the maximum overflows beyond 710, and K.epsilon() in the divisor takes weight away"
+)
+def attention_layer_of_nrms(x, w, b, w_score, mask=None):
+    return _without_maximum(x, w, b, w_score, mask, 1e-7)
+
+
+@wrong("as in PyTorch ports of NRMS: exp without the maximum overflows beyond 710, and + 1e-8 takes weight away")
+def attention_layer_of_nrms_in_torch(x, w, b, w_score, mask=None):
+    return _without_maximum(x, w, b, w_score, mask, 1e-8)
 
 
 @wrong("exp without the row's maximum subtracted overflows beyond 710: w_score may be large")
@@ -309,6 +353,12 @@ def softmax_overflows(x, w, b, w_score, mask=None):
 @wrong("the mask must have all of x's leading axes here: one mask (s) for all should broadcast")
 def mask_does_not_broadcast(x, w, b, w_score, mask=None):
     return additive_pooling(x, w, b, w_score, None if mask is None else mask.reshape(x.shape[:-1]))
+
+
+@wrong("squeeze() takes more than the score's axis of size 1: with one item each, s goes too. squeeze(-1)")
+def scores_squeezed(x, w, b, w_score, mask=None):
+    scores = _masked((_hidden(x, w, b) @ w_score).squeeze(), mask)
+    return _average(softmax(scores if scores.dim() else scores[None]), x)
 
 
 @wrong("axes of size 1 are squeezed away: keep the shape, also of a single history")

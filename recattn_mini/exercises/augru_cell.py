@@ -170,13 +170,25 @@ def aigru(x, state, attention, *weights):
 
 @wrong("attention is not used: that is a plain GRU")
 def plain_gru(x, state, attention, *weights):
-    return augru_cell(x, state, 0 * attention + 1, *weights)
+    return augru_cell(x, state, torch.ones_like(attention), *weights)
 
 
 @wrong("attention scales the reset gate: it belongs on the update gate")
 def on_the_reset_gate(x, state, attention, *weights):
     r, z, n_x, n_h = _gates(x, state, weights)
     return z * state + (1 - z) * torch.tanh(n_x + attention[:, None] * r * n_h)
+
+
+@wrong("attention scales both gates: the reset gate is left as it is, only the update gate is scaled")
+def on_both_gates(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights)
+    return _mix(attention, state, z, torch.tanh(n_x + attention[:, None] * r * n_h))
+
+
+@wrong("attention scales the gate, and the candidate once more: what is let go must be replaced. Scale the gate only")
+def on_gate_and_candidate(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights)
+    return _mix(attention, state, z, attention[:, None] * torch.tanh(n_x + r * n_h))
 
 
 @wrong("attention scales what comes in, but not what is let go: a = 0 would shrink the state. Keep 1 - ũ, not z")
@@ -222,7 +234,7 @@ def reset_before_the_product(x, state, attention, *weights):
 
 @wrong("the two biases of the candidate are added up: the state's one is inside, r (W_n h + b_n)")
 def biases_merged(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, b_input + b_state, 0 * b_state)
+    return augru_cell(x, state, attention, w_input, w_state, b_input + b_state, torch.zeros_like(b_state))
 
 
 @wrong("the reset gate is not used")
@@ -269,12 +281,12 @@ def hard_sigmoids(x, state, attention, *weights):
 
 @wrong("b_state is not used")
 def no_state_bias(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, b_input, 0 * b_state)
+    return augru_cell(x, state, attention, w_input, w_state, b_input, torch.zeros_like(b_state))
 
 
 @wrong("b_input is not used")
 def no_input_bias(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, 0 * b_input, b_state)
+    return augru_cell(x, state, attention, w_input, w_state, torch.zeros_like(b_input), b_state)
 
 
 @wrong("exp(x) / (1 + exp(x)) is inf / inf beyond 710: use torch.sigmoid, in NumPy (1 + tanh(x/2)) / 2")

@@ -42,6 +42,7 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights.
 
     Its heads share the width a of x; a narrower x is filled up with zeros, which meet zeros in the weights.
+    Zeros come back beyond d then, and are cut off.
     """
     a, d = len(w_q), x.shape[-1]
     built = module(a, context.shape[-1], h)
@@ -51,7 +52,7 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-x, -context, mask), strict=True)
     out = torch.func.functional_call(built, weights, (x, context, mask), strict=True)
-    return out[..., :d] if isinstance(out, torch.Tensor) else out
+    return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
 
 
 def _weights(a: int, d: int, c: int, seed: int) -> list[torch.Tensor]:
@@ -62,6 +63,8 @@ def inputs() -> dict[str, tuple]:
     x, context, alike = random_tensors((2, 5, 12), (2, 11, 10), (2, 11, 12))
     some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
     some[:, 4] = True
+    of_heads = torch.rand(2, 3, 5, 11, generator=torch.Generator().manual_seed(1)) < 0.6
+    of_heads[..., 4] = True
     padding = torch.ones(2, 1, 1, 11, dtype=torch.bool)
     padding[0, ..., :8] = padding[1, ..., :3] = False
     nobody = torch.ones(2, 1, 1, 11, dtype=torch.bool)
@@ -75,8 +78,10 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, context, *weights, None),
         "a mask": (x, context, *weights, some),
         "padding": (x, context, *weights, padding),
+        "a mask for each head": (x, context, *weights, of_heads),
         "nobody to attend to": (x, context, *weights, nobody),
         "large": (x, context, *large, None),
+        "large, with padding": (x, context, *large, padding),
         "context as wide as x": (x, alike, *square, None),
         "context as long as x": (x, alike[:, :5], *square, None),
         "views": (view_x.movedim(2, 0), view_context.permute(2, 1, 0), *weights, None),
@@ -105,8 +110,8 @@ def check_values(f):
 
 
 def check_mask(f):
-    "a mask (t s), or one (b 1 1 s) of each user's own, hides rows of the context, and other weights still sum to 1"
-    for case in ("a mask", "padding"):
+    "a mask (t s), (b 1 1 s), or (b h t s) for each head, hides rows of the context, and other weights still sum to 1"
+    for case in ("a mask", "padding", "a mask for each head"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -116,8 +121,9 @@ def check_nobody_to_attend_to(f):
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    "scores beyond 1,000 do not overflow, and masked ones that are far above the others leave those their weight"
+    for case in ("large", "large, with padding"):
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @torch_only
@@ -159,7 +165,7 @@ def swapped(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("the context is not read: keys and values come from x, which is self-attention")
 def self_attention(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    return multi_head_attention(x, x, x, w_q, w_k, w_v, w_o, h, mask) + 0 * context.sum()
+    return multi_head_attention(x, x, x, w_q, w_k, w_v, w_o, h, mask)
 
 
 @wrong("the queries come from the context: this is self-attention of the context")
@@ -191,6 +197,18 @@ def causal(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, allowed if mask is None else allowed & mask)
 
 
+@wrong("a causal mask, from the first row of x on: positions of x and of the context do not correspond")
+def causal_from_the_first(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    allowed = torch.ones(x.shape[1], context.shape[1], dtype=torch.bool).tril()
+    return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, allowed if mask is None else allowed & mask)
+
+
+@wrong("the queries are averaged: each row of x, each candidate, asks for itself")
+def queries_averaged(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    x = x.mean(1, keepdim=True).expand(x.shape)
+    return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
+
+
 @wrong("w_k and w_v have changed places")
 def keys_and_values_swapped(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(x, context, context, w_q, w_v, w_k, w_o, h, mask)
@@ -198,7 +216,7 @@ def keys_and_values_swapped(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("the values are projected by w_k: they have a projection of their own, w_v")
 def values_by_w_k(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    return multi_head_attention(x, context, context, w_q, w_k, w_k, w_o, h, mask) + 0 * w_v.sum()
+    return multi_head_attention(x, context, context, w_q, w_k, w_k, w_o, h, mask)
 
 
 @wrong("multiplied by w_q, w_k, w_v as they are: a weight is (out in), so it is x @ w.T")
@@ -223,6 +241,18 @@ def width_of_x(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
 
 
+@wrong("the heads are split by view(b, h, t, a/h): a head gets whole positions. View (b, t, h, a/h), then swap 1 and 2")
+def split_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = (y.reshape(len(y), h, y.shape[1], -1) for y in (x @ w_q.mT, context @ w_k.mT, context @ w_v.mT))
+    return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
+
+
+@wrong("keys and values are viewed as (b, h, s, a/h), the queries are not: split all three alike, view, then swap axes")
+def context_split_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    k, v = (y.reshape(len(y), h, y.shape[1], -1) for y in (context @ w_k.mT, context @ w_v.mT))
+    return join_heads(scaled_dot_product_attention(split_heads(x @ w_q.mT, h), k, v, mask)) @ w_o.mT
+
+
 @wrong("the heads are joined without swapping back: (b h t a/h) must become (b t h a/h) before it is flattened")
 def joined_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     heads = _attended(x, context, w_q, w_k, w_v, h, mask)
@@ -233,6 +263,12 @@ def joined_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 def scaled_by_the_whole_width(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
     return _answer(q @ k.mT / math.sqrt(len(w_q)), v, w_o, mask)
+
+
+@wrong("scaled by the root of the context's width: a head's products are sums of a/h terms, so divide by √(a/h)")
+def scaled_by_the_contexts_width(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(context.shape[-1]), v, w_o, mask)
 
 
 @wrong("the scale is missing: divide the scores by √(a/h)")
@@ -247,6 +283,18 @@ def softmax_over_queries(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(softmax(masked_scores(_scores(q, k), mask).mT).mT @ v) @ w_o.mT
 
 
+@wrong("the weights are averaged over the heads: every head weighs its own values by its own weights")
+def weights_averaged(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return join_heads(attention_weights(q, k, mask).mean(1, keepdim=True) @ v) @ w_o.mT
+
+
+@wrong("the softmax runs over the heads: in each head the weights of a row of x must sum to 1 over the context")
+def softmax_over_heads(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return join_heads(softmax(masked_scores(_scores(q, k), mask).movedim(1, -1)).movedim(-1, 1) @ v) @ w_o.mT
+
+
 @wrong("the mask is upside down: True means may attend")
 def inverted_mask(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, None if mask is None else ~mask)
@@ -257,11 +305,40 @@ def mask_ignored(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h)
 
 
+@wrong("the first head's mask serves all heads: a mask (b h t s) has one for each")
+def mask_of_the_first_head(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    if mask is not None and mask.dim() == 4:
+        mask = mask[:, :1]
+    return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
+
+
+@wrong("axes are put into a mask that broadcasts to (b h t s) already: mask[:, None, None] is for a mask (b s)")
+def mask_with_axes_more(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    scores = _scores(q, k)
+    weights = softmax(scores if mask is None else scores.masked_fill(~mask[:, None, None], -torch.inf))
+    return (weights @ v).transpose(1, 2).flatten(2) @ w_o.mT
+
+
+@wrong("the mask is added to the scores as it is: True is 1, so what may be seen gets a little more. Fill with -inf")
+def mask_added(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return _answer(_scores(q, k) if mask is None else _scores(q, k) + mask, v, w_o, None)
+
+
 @wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
 def masked_after_the_softmax(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
     weights = attention_weights(q, k)
     return join_heads((weights if mask is None else weights * mask) @ v) @ w_o.mT
+
+
+@wrong("masked after the softmax, then divided by what is left: a masked score far above the others leaves only zeros")
+def masked_and_divided(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    weights = attention_weights(q, k) if mask is None else attention_weights(q, k) * mask
+    total = weights.sum(-1, keepdim=True)
+    return join_heads(weights / torch.where(total == 0, 1, total) @ v) @ w_o.mT
 
 
 @wrong("the masked rows of the context are set to 0: a key of zeros has the score 0, and exp(0) is 1. Mask the scores")
@@ -313,6 +390,13 @@ def nan_patched_up(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return nan_where_nobody(x, context, w_q, w_k, w_v, w_o, h, mask).nan_to_num(0)
 
 
+@wrong("-inf is added: where nobody may be seen the gradient of x is NaN, though weights are patched. Use masked_fill")
+def infinity_added(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    scores = _scores(q, k) if mask is None else _scores(q, k) + torch.where(mask, 0.0, -torch.inf).to(x)
+    return join_heads(torch.softmax(scores, -1).nan_to_num(0) @ v) @ w_o.mT
+
+
 @right
 def keys_and_values_projected_together(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     k, v = (split_heads(y, h) for y in (context @ torch.cat([w_k, w_v]).T).chunk(2, -1))
@@ -322,8 +406,8 @@ def keys_and_values_projected_together(x, context, w_q, w_k, w_v, w_o, h, mask=N
 @right
 def row_by_row(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
-    mask = torch.ones(1, 1, dtype=torch.bool) if mask is None else mask
-    mask = mask.expand(len(x), 1, x.shape[1], context.shape[1])
+    mask = torch.tensor(True) if mask is None else mask
+    mask = mask.expand(len(x), h, x.shape[1], context.shape[1])
     rows = [_answer(_scores(q[:, :, [t]], k), v, w_o, mask[:, :, [t]]) for t in range(x.shape[1])]
     return torch.cat(rows, 1)
 
@@ -332,8 +416,8 @@ def row_by_row(x, context, w_q, w_k, w_v, w_o, h, mask=None):
 def keys_folded_into_the_query(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     """(W_q x)·(W_k c) = (W_kᵀ W_q x)·c, one bilinear form for each head: no key is ever projected."""
     heads = []
-    mask = torch.ones(1, 1, 1, 1, dtype=torch.bool) if mask is None else mask[(None,) * (4 - mask.dim())]
-    for rows in torch.arange(len(w_q)).chunk(h):
+    masks = (torch.tensor(True) if mask is None else mask).expand(len(x), h, x.shape[1], context.shape[1]).unbind(1)
+    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), masks, strict=True):
         scores = x @ (w_q[rows].T @ w_k[rows]) @ context.mT / math.sqrt(len(rows))
-        heads.append(softmax(masked_scores(scores, mask[:, 0])) @ (context @ w_v[rows].T))
+        heads.append(softmax(masked_scores(scores, of_head)) @ (context @ w_v[rows].T))
     return torch.cat(heads, -1) @ w_o.T

@@ -47,11 +47,14 @@ def inputs() -> dict[str, tuple]:
     some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
     some[:, 4] = True
     nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].expand(5, 11)
+    padding = torch.ones(2, 1, 1, 11, dtype=torch.bool)
+    padding[0, ..., :8] = padding[1, ..., :3] = False
     view_q, view_k = random_tensors((5, 7, 3), (7, 11, 3), seed=2)
     one_q, one_k = random_tensors((1, 1, 7), (1, 3, 7), seed=3)
     return {
         "no mask": (q, k, *weights, None),
         "a mask": (q, k, *weights, some),
+        "padding": (q, k, *weights, padding),
         "nobody to attend to": (q, k, *weights, nobody),
         "large": (q, k, 2000 * w_hidden, b_hidden, w_score, None),
         "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), *weights, None),
@@ -85,8 +88,9 @@ def check_values(f):
 
 
 def check_mask(f):
-    "a masked event adds nothing, wherever the padding stands"
-    same(f(*inputs()["a mask"]), expected(*inputs()["a mask"]))
+    "a masked event adds nothing, wherever the padding stands; a mask (… 1 s) serves all candidates"
+    for case in ("a mask", "padding"):
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 def check_nobody_to_attend_to(f):
@@ -186,6 +190,13 @@ def divided_by_the_sum(q, k, w_hidden, b_hidden, w_score, mask=None):
     return scores / scores.sum(-1, keepdim=True) @ k
 
 
+@wrong("weights divided by their sum, with 1 for a sum of 0: that is a mean again. DIN's weights need not sum to 1")
+def divided_by_the_sum_if_any(q, k, w_hidden, b_hidden, w_score, mask=None):
+    scores = _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask)
+    total = scores.sum(-1, keepdim=True)
+    return scores / torch.where(total == 0, 1, total) @ k
+
+
 @wrong("divided by the number of events: a mean forgets how many there were. Sum")
 def mean_over_events(q, k, w_hidden, b_hidden, w_score, mask=None):
     mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool) if mask is None else mask
@@ -232,6 +243,18 @@ def minus_infinity(q, k, w_hidden, b_hidden, w_score, mask=None):
 @wrong("masked scores are -1e9 and no softmax follows: padding outweighs everything. Mask with 0")
 def minus_one_billion(q, k, w_hidden, b_hidden, w_score, mask=None):
     return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask, -1e9) @ k
+
+
+@wrong("masked scores are -2³² + 1, as in the released code, and no softmax follows: mask with 0")
+def released_padding(q, k, w_hidden, b_hidden, w_score, mask=None):
+    return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask, -(2.0**32) + 1) @ k
+
+
+@wrong("the mask must have a row for each candidate here: one (… 1 s) for all should broadcast")
+def mask_does_not_broadcast(q, k, w_hidden, b_hidden, w_score, mask=None):
+    if mask is not None:
+        mask = torch.stack([mask[..., t, :] for t in range(q.shape[-2])], -2)
+    return din_attention(q, k, w_hidden, b_hidden, w_score, mask)
 
 
 @wrong("masked scores are -1e-7: small, but not nothing (and 0 to a softmax). Mask with 0")
@@ -332,12 +355,12 @@ def tanh_hidden(q, k, w_hidden, b_hidden, w_score, mask=None):
 
 @wrong("b_hidden is not used")
 def no_bias(q, k, w_hidden, b_hidden, w_score, mask=None):
-    return din_attention(q, k, w_hidden, 0 * b_hidden, w_score, mask)
+    return din_attention(q, k, w_hidden, torch.zeros_like(b_hidden), w_score, mask)
 
 
 @wrong("w_score is not used: the hidden layer is summed with equal weights")
 def no_w_score(q, k, w_hidden, b_hidden, w_score, mask=None):
-    return din_attention(q, k, w_hidden, b_hidden, 0 * w_score + 1, mask)
+    return din_attention(q, k, w_hidden, b_hidden, torch.ones_like(w_score), mask)
 
 
 @wrong("exp(x) / (1 + exp(x)) is inf / inf beyond 710: use torch.sigmoid, in NumPy (1 + tanh(x/2)) / 2")
@@ -368,6 +391,11 @@ def clipped(q, k, w_hidden, b_hidden, w_score, mask=None):
 @wrong("the weights are detached: the network that makes them learns nothing")
 def weights_detached(q, k, w_hidden, b_hidden, w_score, mask=None):
     return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score).detach(), mask) @ k
+
+
+@wrong("squeeze() takes more than the score's axis of size 1, as with one candidate or a batch of one: squeeze(-1)")
+def scores_squeezed(q, k, w_hidden, b_hidden, w_score, mask=None):
+    return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score).squeeze(), mask) @ k
 
 
 @wrong("axes of size 1 are squeezed away: keep the shape, also of a single candidate")

@@ -1,5 +1,6 @@
 """Spec of encoder_block: where the norms stand, what the residuals add, and what the feed-forward network is."""
 
+import inspect
 import math
 
 import torch
@@ -15,8 +16,10 @@ from recattn_mini.attention.layer_norm import layer_norm
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, multi_head_attention, split_heads
 from recattn_mini.attention.rms_norm import rms_norm
+from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises._spec import (
+    Named,
     finite,
     float64,
     gradients,
@@ -43,14 +46,23 @@ FORBIDDEN = ("torch.nn.TransformerEncoderLayer", "torch._transformer_encoder_lay
 
 
 def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
-    """A learner's module, built by its own `__init__`, as a function of its weights."""
-    built = module(x.shape[-1], h, len(w_in))
+    """A learner's module, built by its own `__init__`, as a function of its weights.
+
+    It is asked as in use, not as in training, so that dropout drops nothing. Its heads share the width of x: narrower
+    ones are filled up with zeros, and the queries made longer by what the scale then shrinks them.
+    """
+    d = x.shape[-1]
+    built = module(d, h, len(w_in), *[0.5] * ("dropout" in inspect.signature(module).parameters)).eval()
+    longer, wider = math.sqrt(d / len(w_q)), (0, 0, 0, (d - len(w_q)) // h)
+    w_q, w_k, w_v, w_out_of_heads = (
+        F.pad(w.unflatten(0, (h, -1)), wider).flatten(0, 1) for w in (longer * w_q, w_k, w_v, w_o.mT)
+    )
     weights = {
         "norm_1.weight": scale_1,
         "attention.q_proj.weight": w_q,
         "attention.k_proj.weight": w_k,
         "attention.v_proj.weight": w_v,
-        "attention.o_proj.weight": w_o,
+        "attention.o_proj.weight": w_out_of_heads.mT,
         "norm_2.weight": scale_2,
         "w_in.weight": w_in,
         "w_out.weight": w_out,
@@ -58,7 +70,12 @@ def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h,
     same_parameters(built, weights)
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-x, mask), strict=True)
-    return torch.func.functional_call(built, weights, (x, mask), strict=True)
+    out, again = (torch.func.functional_call(built, weights, (x, mask), strict=True) for _ in range(2))
+    if isinstance(out, torch.Tensor) and not torch.equal(out.nan_to_num(), again.nan_to_num()):
+        raise Named(
+            "two calls in eval mode differ: dropout is for training. Use self.dropout, or F.dropout(…, self.training)"
+        )
+    return out
 
 
 def inputs() -> dict[str, tuple]:
@@ -67,8 +84,11 @@ def inputs() -> dict[str, tuple]:
     others += [0.3 * w for w in random_tensors((17, 12), (12, 17), seed=2)]
     others += random_tensors((12,), (12,), seed=3)
     weights = w_q, w_k, *others, 3
+    narrow = w_q[:6], w_k[:6], others[0][:6], others[1][:, :6], *others[2:], 3
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
     padding = torch.tensor([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]).bool()[:, None, None]
+    of_heads = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(1)) < 0.6
+    of_heads[..., 2] = True
     nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 1, 1, 5)
     some_zero = x.clone()
     some_zero[0, :2] = 0
@@ -76,11 +96,14 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, *weights, None),
         "causal": (x, *weights, causal),
         "padding": (x, *weights, padding),
+        "a mask for each head": (x, *weights, of_heads),
         "nobody to attend to": (x, *weights, nobody),
         "large": (x, 60 * w_q, 60 * w_k, *others, 3, None),
+        "large, causal": (x, 60 * w_q, 60 * w_k, *others, 3, causal),
         "zeros": (some_zero, *weights, None),
         "views": (view.movedim(2, 0).mT, *weights, None),
         "one": (one, *weights, None),
+        "narrower inside": (x, *narrow, None),
     }
 
 
@@ -101,14 +124,14 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "agrees with PyTorch's norm, attention and layers, on views and on a single position"
-    for case in ("no mask", "views", "one"):
+    "agrees with PyTorch's norm, attention and layers, on views, on a single position, with heads narrower than x"
+    for case in ("no mask", "views", "one", "narrower inside"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 def check_mask(f):
-    "a causal mask (t t) and a padding mask (b 1 1 t) reach the attention"
-    for case in ("causal", "padding"):
+    "a causal mask (t t), a padding mask (b 1 1 t) and one (b h t t) for each head reach the attention"
+    for case in ("causal", "padding", "a mask for each head"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -118,8 +141,9 @@ def check_nobody_to_attend_to(f):
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    "scores beyond 1,000 do not overflow, and masked ones that are far above the others leave those their weight"
+    for case in ("large", "large, causal"):
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -235,13 +259,13 @@ def side_by_side(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=N
 @wrong("the first norm is missing: attention reads a normalised x")
 def first_norm_missing(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     x = x + _of_itself(w_q, w_k, w_v, w_o, h, mask)(x)
-    return x + _network(layer_norm(x, scale_2), w_in, w_out) + 0 * scale_1.sum()
+    return x + _network(layer_norm(x, scale_2), w_in, w_out)
 
 
 @wrong("the second norm is missing: the network reads a normalised x")
 def second_norm_missing(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     x = x + _of_itself(w_q, w_k, w_v, w_o, h, mask)(layer_norm(x, scale_1))
-    return x + _network(x, w_in, w_out) + 0 * scale_2.sum()
+    return x + _network(x, w_in, w_out)
 
 
 @wrong("a third norm at the end: that one belongs behind the last block of a stack")
@@ -251,7 +275,7 @@ def normalised_at_the_end(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, 
 
 @wrong("both sublayers share one norm, scale_1: the second has a scale of its own")
 def shared_norm(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
-    return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_1, h, mask) + 0 * scale_2.sum()
+    return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_1, h, mask)
 
 
 @wrong("the norms have changed places: scale_1 is that of attention, scale_2 that of the network")
@@ -261,14 +285,13 @@ def norms_swapped(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=
 
 @wrong("the scales of the norms are not used")
 def scales_missing(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
-    out = _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), 1, 1, w_in, w_out, _norm_over(-1))
-    return out + 0 * (scale_1.sum() + scale_2.sum())
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), 1, 1, w_in, w_out, _norm_over(-1))
 
 
-def _norm_over(*axes):
+def _norm_over(*axes, epsilon=1e-5):
     def norm(x, scale):
         centred = x - x.mean(axes, keepdim=True)
-        return centred / (centred.square().mean(axes, keepdim=True) + 1e-5).sqrt() * scale
+        return centred / (centred.square().mean(axes, keepdim=True) + epsilon).sqrt() * scale
 
     return norm
 
@@ -298,6 +321,38 @@ def unbiased_variance(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, m
     def norm(y, scale):
         return (y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True) + 1e-5).sqrt() * scale
 
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("the Annotated Transformer's norm: x.std(-1) + 1e-6. The variance is over d, not d - 1, and ε inside the root")
+def annotated(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def norm(y, scale):
+        return (y - y.mean(-1, keepdim=True)) / (y.std(-1, keepdim=True) + 1e-6) * scale
+
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("ε is 1e-3, as Keras has it: PyTorch's is 1e-5")
+def keras_epsilon(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    norm = _norm_over(-1, epsilon=1e-3)
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("ε is 1e-6, as in JAX and T5: PyTorch's is 1e-5")
+def jax_epsilon(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    norm = _norm_over(-1, epsilon=1e-6)
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("ε is 1e-8, as in SASRec's code: PyTorch's is 1e-5")
+def sasrec_epsilon(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    norm = _norm_over(-1, epsilon=1e-8)
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("ε is 1e-12, as in BERT: PyTorch's is 1e-5")
+def bert_epsilon(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    norm = _norm_over(-1, epsilon=1e-12)
     return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
 
 
@@ -343,7 +398,34 @@ def one_head(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None)
 @wrong("w_o is missing")
 def w_o_missing(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     one = torch.eye(len(w_o), dtype=x.dtype)
-    return encoder_block(x, w_q, w_k, w_v, one, w_in, w_out, scale_1, scale_2, h, mask) + 0 * w_o.sum()
+    return encoder_block(x, w_q, w_k, w_v, one, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("the width of a head is taken from x before the projection: it is a/h, with a the rows of w_q")
+def width_of_x(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def attention(y):
+        q, k, v = ((y @ w.mT).unflatten(-1, (h, len(scale_1) // h)).transpose(1, 2) for w in (w_q, w_k, w_v))
+        return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
+
+    return _block(x, attention, scale_1, scale_2, w_in, w_out)
+
+
+@wrong("the scale of attention is missing: divide the scores by √(a/h)")
+def not_scaled(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    longer = math.sqrt(len(w_q) / h)  # which the scale takes back
+    return encoder_block(x, longer * w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("scaled by the root of the whole width: a head's products are sums of a/h terms, so divide by √(a/h)")
+def scaled_by_the_whole_width(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    return encoder_block(x, w_q / math.sqrt(h), w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("positions of padding are set to 0, as in SASRec: here a mask only hides keys, and what a position gives stays")
+def padding_zeroed(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    out = encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+    is_padding_mask = mask is not None and mask.dim() == 4 and mask.shape[1:3] == (1, 1)
+    return out * mask[:, 0, 0, :, None] if is_padding_mask else out
 
 
 @wrong("the mask is not handed on to the attention")
@@ -355,6 +437,23 @@ def mask_ignored(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=N
 def inverted_mask(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     inverted = None if mask is None else ~mask
     return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, inverted)
+
+
+@wrong("the first head's mask serves all heads: a mask (b h t t) has one for each")
+def mask_of_the_first_head(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    if mask is not None and mask.dim() == 4:
+        mask = mask[:, :1]
+    return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask)
+
+
+@wrong("masked after the softmax, then divided by what is left: a masked score far above the others leaves only zeros")
+def masked_and_divided(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def weigh(scores):
+        weights = softmax(scores) if mask is None else softmax(scores) * mask
+        total = weights.sum(-1, keepdim=True)
+        return weights / torch.where(total == 0, 1, total)
+
+    return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
 
 
 @wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
@@ -377,6 +476,15 @@ def minus_one_billion(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, m
 def nan_where_nobody(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     def weigh(scores):
         return torch.softmax(masked_scores(scores, mask), -1)
+
+    return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
+
+
+@wrong("-inf is added: where nobody may be seen the gradient of x is NaN, though weights are patched. Use masked_fill")
+def infinity_added(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def weigh(scores):
+        scores = scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(scores)
+        return torch.softmax(scores, -1).nan_to_num(0)
 
     return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
 

@@ -51,6 +51,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """A learner's module, built by its own `__init__`, as a function of its weights.
 
     It has one width, a; what is narrower is filled up with zeros, which meet zeros in the weights.
+    Zeros come back beyond d then, and are cut off.
     """
     a, d = len(w_q), q.shape[-1]
     built = module(a, h)
@@ -60,7 +61,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     with torch.no_grad():  # what a module remembers of another call must not show in this one
         torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
     out = torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
-    return out[..., :d] if isinstance(out, torch.Tensor) else out
+    return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
 
 
 def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
@@ -76,6 +77,8 @@ def inputs() -> dict[str, tuple]:
     q, k, v = random_tensors((2, 5, 12), (2, 11, 12), (2, 11, 12))
     some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
     some[:, 4] = True
+    of_heads = torch.rand(2, 3, 5, 11, generator=torch.Generator().manual_seed(1)) < 0.6
+    of_heads[..., 4] = True
     padding = torch.ones(2, 1, 1, 11, dtype=torch.bool)
     padding[0, ..., :8] = padding[1, ..., :3] = False
     nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].repeat(2, 1, 1, 11)
@@ -87,8 +90,10 @@ def inputs() -> dict[str, tuple]:
         "no mask": (q, k, v, *weights, None),
         "a mask": (q, k, v, *weights, some),
         "padding": (q, k, v, *weights, padding),
+        "a mask for each head": (q, k, v, *weights, of_heads),
         "nobody to attend to": (q, k, v, *weights, nobody),
         "large": (q, k, v, *large, None),
+        "large, with padding": (q, k, v, *large, padding),
         "self-attention": (q, q, q, *weights, None),
         "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), view_v.permute(1, 2, 0), *weights, None),
         "one": (one_q, one_k, one_v, *weights, None),
@@ -99,11 +104,17 @@ def inputs() -> dict[str, tuple]:
 def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """One head after the other, by PyTorch's own attention: each has its rows of W_q, W_k, W_v, its columns of W_o."""
     out = 0
-    for rows in torch.arange(len(w_q)).chunk(h):
-        of_all_heads = mask if mask is None or mask.dim() < 4 else mask[:, 0]
-        head = F.scaled_dot_product_attention(q @ w_q[rows].T, k @ w_k[rows].T, v @ w_v[rows].T, of_all_heads)
+    masks = _of_each_head(q, k, h, mask)
+    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), masks, strict=True):
+        head = F.scaled_dot_product_attention(q @ w_q[rows].T, k @ w_k[rows].T, v @ w_v[rows].T, of_head)
         out = out + head @ w_o[:, rows].T
     return out
+
+
+def _of_each_head(q, k, h, mask):
+    """h masks (b t s)."""
+    mask = torch.tensor(True) if mask is None else mask
+    return mask.expand(len(q), h, q.shape[1], k.shape[1]).unbind(1)
 
 
 @teaching
@@ -122,8 +133,8 @@ def check_values(f):
 
 
 def check_mask(f):
-    "a mask (t s), or one (b 1 1 s) of each user's own, hides keys from all heads, and other weights still sum to 1"
-    for case in ("a mask", "padding"):
+    "a mask (t s) or (b 1 1 s) hides keys from all heads, one (b h t s) from each its own; other weights still sum to 1"
+    for case in ("a mask", "padding", "a mask for each head"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -133,8 +144,9 @@ def check_nobody_to_attend_to(f):
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    "scores beyond 1,000 do not overflow, and masked ones that are far above the others leave those their weight"
+    for case in ("large", "large, with padding"):
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @torch_only
@@ -236,6 +248,12 @@ def not_scaled(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(q @ k.mT, v, w_o, mask)
 
 
+@wrong("scaled by the root of the number of keys: it is the width of a head, a/h, that a product sums over")
+def scaled_by_the_number_of_keys(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(k.shape[2]), v, w_o, mask)
+
+
 @wrong("divided by a/h: it is √(a/h), and only once. Does the attention that you call do it already?")
 def scaled_twice(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q / math.sqrt(len(w_q) / h), k, v, w_q, w_k, w_v, w_o, h, mask)
@@ -251,6 +269,13 @@ def w_o_not_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(_attended(q, k, v, w_q, w_k, w_v, h, mask)) @ w_o
 
 
+@wrong("no weight is transposed, and as all are square nobody complains: a weight is (out in), so it is x @ w.T")
+def nothing_transposed(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    # filled up with zeros to a square, as it is in the module
+    q, k, v, w_q, w_k, w_v, w_out = (F.pad(x, (0, len(w_q) - x.shape[-1])) for x in (q, k, v, w_q, w_k, w_v, w_o.mT))
+    return multi_head_attention(q, k, v, w_q.mT, w_k.mT, w_v.mT, w_out, h, mask)
+
+
 @wrong("w_o is missing: without it no output mixes what different heads found")
 def w_o_missing(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(_attended(q, k, v, w_q, w_k, w_v, h, mask))
@@ -263,12 +288,12 @@ def values_of_k(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 
 @wrong("the values are projected by w_k: they have a projection of their own, w_v")
 def values_by_w_k(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    return multi_head_attention(q, k, v, w_q, w_k, w_k, w_o, h, mask) + 0 * w_v.sum()
+    return multi_head_attention(q, k, v, w_q, w_k, w_k, w_o, h, mask)
 
 
 @wrong("the keys are projected by w_q: they have a projection of their own, w_k")
 def keys_by_w_q(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
-    return multi_head_attention(q, k, v, w_q, w_q, w_v, w_o, h, mask) + 0 * w_k.sum()
+    return multi_head_attention(q, k, v, w_q, w_q, w_v, w_o, h, mask)
 
 
 @wrong("the weights are averaged over the heads: every head weighs its own values by its own weights")
@@ -306,6 +331,38 @@ def first_head_masked(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(_scores(q, k), v, w_o, only)
 
 
+@wrong("the first head's mask serves all heads: a mask (b h t s) has one for each")
+def mask_of_the_first_head(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    if mask is not None and mask.dim() == 4:
+        mask = mask[:, :1]
+    return multi_head_attention(q, k, v, w_q, w_k, w_v, w_o, h, mask)
+
+
+@wrong("mask[:, None] makes room for the heads in a mask (b t s): this one broadcasts to (b h t s) as it is")
+def mask_with_one_axis_more(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    scores = _scores(q, k)
+    weights = softmax(scores if mask is None else scores.masked_fill(~mask[:, None], -torch.inf))
+    return (weights @ v).transpose(1, 2).reshape(len(q), -1, len(w_q)) @ w_o.mT
+
+
+@wrong("the mask is added to the scores as it is: True is 1, so what may be seen gets a little more. Fill with -inf")
+def mask_added(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(_scores(q, k) if mask is None else _scores(q, k) + mask, v, w_o, None)
+
+
+@wrong("a causal mask of your own: who may attend to whom is for the mask alone to say")
+def causal_too(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    causal = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).tril()
+    return multi_head_attention(q, k, v, w_q, w_k, w_v, w_o, h, causal if mask is None else causal & mask)
+
+
+@wrong("a causal mask, as in nanoGPT, in place of the mask that is given")
+def causal_instead(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    return causal_too(q, k, v, w_q, w_k, w_v, w_o, h)
+
+
 @wrong("heads folded into the batch, (b·h t s), need each user's mask h times in a row: repeat_interleave, not repeat")
 def masks_of_other_users(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = (x.flatten(0, 1) for x in _heads(q, k, v, w_q, w_k, w_v, h))
@@ -324,6 +381,14 @@ def masked_after_the_softmax(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
     weights = attention_weights(q, k)
     return join_heads((weights if mask is None else weights * mask) @ v) @ w_o.mT
+
+
+@wrong("masked after the softmax, then divided by what is left: a masked score far above the others leaves only zeros")
+def masked_and_divided(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    weights = attention_weights(q, k) if mask is None else attention_weights(q, k) * mask
+    total = weights.sum(-1, keepdim=True)
+    return join_heads(weights / torch.where(total == 0, 1, total) @ v) @ w_o.mT
 
 
 @wrong("masked with a large negative number: a row that may attend to nothing becomes uniform. Use -inf, then zeros")
@@ -362,6 +427,22 @@ def nan_patched_up(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return nan_where_nobody(q, k, v, w_q, w_k, w_v, w_o, h, mask).nan_to_num(0)
 
 
+def _infinity_added(scores, mask):
+    return scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(scores)
+
+
+@wrong("-inf is added: where nobody may be seen the gradient of q is NaN, though weights are patched. Use masked_fill")
+def infinity_added(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return join_heads(torch.softmax(_infinity_added(_scores(q, k), mask), -1).nan_to_num(0) @ v) @ w_o.mT
+
+
+@wrong("-inf is added and the NaN of the heads patched up: the gradients stay NaN. masked_fill, and patch the weights")
+def infinity_added_heads_patched(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return join_heads((torch.softmax(_infinity_added(_scores(q, k), mask), -1) @ v).nan_to_num(0)) @ w_o.mT
+
+
 @right
 def with_einsum(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     of_q, of_k, of_v = (w.unflatten(0, (h, -1)) for w in (w_q, w_k, w_v))
@@ -375,10 +456,9 @@ def with_einsum(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 @right
 def head_by_head(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     width, heads = len(w_q) // h, []
-    mask = torch.ones(1, 1, 1, 1, dtype=torch.bool) if mask is None else mask[(None,) * (4 - mask.dim())]
-    for i in range(0, len(w_q), width):
-        q_i, k_i, v_i = (x @ w[i : i + width].T for x, w in ((q, w_q), (k, w_k), (v, w_v)))
-        heads.append(softmax(masked_scores(q_i @ k_i.mT / width**0.5, mask[:, 0])) @ v_i)
+    for i, of_head in enumerate(_of_each_head(q, k, h, mask)):
+        q_i, k_i, v_i = (x @ w[i * width : (i + 1) * width].T for x, w in ((q, w_q), (k, w_k), (v, w_v)))
+        heads.append(softmax(masked_scores(q_i @ k_i.mT / width**0.5, of_head)) @ v_i)
     return torch.cat(heads, -1) @ w_o.T
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions, sinusoidal_positions_numpy
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises._spec import Mistake, float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 8
 HINTS = (
@@ -80,7 +80,19 @@ def check_differences(f):
         same(product, float64([of_5] * 4))
 
 
+@teaching
+def check_odd_width(f):
+    "an odd d is an error: one sine would be left without its cosine"
+    try:
+        out = f(torch.arange(3), 5)
+    except Exception:  # a ValueError is asked for, but no other one passes unseen either
+        return
+    raise Mistake(f"d = 5 passes, and gives a shape {tuple(getattr(out, 'shape', ()))}: raise a ValueError")
+
+
 def _exponents(d, step=2):
+    if d % 2:
+        raise ValueError
     return torch.arange(0, d, step, dtype=torch.float64) / d
 
 
@@ -148,6 +160,18 @@ def fairseq(positions, d):
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
+@wrong("fairseq's step, log 10000 / (d/2 - 1), which d = 2 makes a division by zero: the paper's is log 10000 / (d/2)")
+def fairseq_step(positions, d):
+    step = math.log(10000) / (d // 2 - 1)
+    return _of(positions, torch.exp(-step * torch.arange(d // 2, dtype=torch.float64)))
+
+
+@wrong("cosine has the frequency of the next pair: sine and cosine of a pair are of one angle")
+def cosine_of_the_next_pair(positions, d):
+    sine, cosine = (positions[..., None] / 10000 ** (_exponents(d) + more) for more in (0, 2 / d))
+    return torch.stack([sine.sin(), cosine.cos()], -1).flatten(-2)
+
+
 @wrong("the pairs are counted from 1: the first one has exponent 0 and turns by 1 a step")
 def pairs_from_one(positions, d):
     return _of(positions, 10000 ** -(_exponents(d) + 2 / d))
@@ -210,6 +234,18 @@ def one_table_from_zero(positions, d):
     return sinusoidal_positions(torch.arange(positions.shape[-1]), d)
 
 
+@wrong("position 0 is taken for padding and gets zeros: padding is a matter of ids. Position 0 is 0, 1, 0, 1")
+def zeros_at_0(positions, d):
+    return sinusoidal_positions(positions, d) * (positions != 0)[..., None]
+
+
+@wrong("positions[:, None] is for one row (t): positions[..., None] takes a batch (b t) as well")
+def one_row_only(positions, d):
+    angles, table = positions[:, None] / 10000 ** _exponents(d), torch.zeros(len(positions), d, dtype=torch.float64)
+    table[:, 0::2], table[:, 1::2] = angles.sin(), angles.cos()
+    return table
+
+
 @wrong("positions count from the end of each row: take them as they are given")
 def from_the_end(positions, d):
     return sinusoidal_positions(positions.shape[-1] - 1 - torch.arange(positions.shape[-1]).expand(positions.shape), d)
@@ -260,6 +296,11 @@ def frequencies_in_float32(positions, d):
     return _interleaved(positions.double()[..., None] / (10000 ** (torch.arange(0, d, 2) / d)).double())
 
 
+@wrong("div_term is float32, as in PyTorch's tutorial: exp(arange(0, d, 2) · (-log 10000 / d)) wants dtype float64 too")
+def div_term_in_float32(positions, d):
+    return _of(positions.double(), torch.exp(torch.arange(0, d, 2).float() * (-math.log(10000.0) / d)))
+
+
 @wrong("the angles are float32: near 100,000 they are wrong from the third decimal on. Compute in float64")
 def angles_in_float32(positions, d):
     return _interleaved((positions.float()[..., None] / 10000 ** (torch.arange(0, d, 2) / d)).double())
@@ -295,6 +336,8 @@ def by_exponentials(positions, d):
 
 @right
 def column_by_column(positions, d):
+    if d % 2:
+        raise ValueError(f"d must be even, got {d}")
     p = positions.double()
     columns = [f(p / 10000 ** (2 * i / d)) for i in range(d // 2) for f in (torch.sin, torch.cos)]
     return torch.stack(columns, -1)
@@ -302,6 +345,8 @@ def column_by_column(positions, d):
 
 @right
 def column_divided_by_two(positions, d):
+    if d % 2:
+        raise ValueError(f"d must be even, got {d}")
     column = torch.arange(d)
     angles = positions[..., None] / 10000 ** (2 * (column // 2) / torch.tensor(d, dtype=torch.float64))
     return torch.where(column % 2 == 0, angles.sin(), angles.cos())
