@@ -1,6 +1,6 @@
 r"""GRU4Rec: a recurrent network reads a history; after every event it says which item comes next. No attention at all.
 
-    h_t = GRU(E[item_t], h_{t-1});   score of item i = W h_last · E_i
+    h_t = GRU(E[item_t], h_{t-1});   score of item i = W h_last · E_i + b_i
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
 Rule   The baseline that attention has to beat, at equal loss, negatives and time: with those, it often does not.
@@ -26,16 +26,22 @@ class GRU4Rec(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.gru = nn.GRU(d, d, bias=False, batch_first=True)
         self.o_proj = nn.Linear(d, d, bias=False)
+        self.bias = nn.Parameter(torch.zeros(n + 1))
         nn.init.normal_(self.items.weight, std=0.02)
         with torch.no_grad():
             self.items.weight[0] = 0
 
     @takes(history="int b s")
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """History (b s) -> a state (b s d) after every event; its dot product with `items.weight` scores the next."""
+        """History (b s) -> a state (b s d) after every event; `logits` scores what comes next."""
         states, _ = self.gru(self.dropout(self.items(history)))
         return self.o_proj(self.dropout(states))
 
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
-        return (self(history)[:, -1] @ self.items.weight.mT).index_fill(1, history.new_zeros(1), -torch.inf)
+        every = torch.arange(len(self.bias), device=history.device)
+        return self.logits(self(history)[:, -1], every).index_fill(1, every[:1], -torch.inf)
+
+    def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
+        return states @ self.items(items).mT + self.bias[items]

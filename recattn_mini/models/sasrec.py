@@ -1,10 +1,10 @@
 r"""SASRec: self-attention reads a history from left to right; after every event it says which item comes next.
 
-    x = E[history] + P;   x = block(x, causal and not padding), several times;   score of item i = norm(x_last) · E_i
+    x = E[history] + P;   x = block(x, causal and not padding), several times;   score_i = norm(x_last) · E_i + b_i
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
 Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
-       last event, so positions count from the end. Input and output share one item table.
+       last event, so positions count from the end. Input and output share one item table; b is each item's popularity.
        The published residual adds the *normalised* input; here it is the usual pre-norm block.
 Cost   O(s²d + sd²) for a block; the table n·d holds nearly all parameters.
 Asked  "Why causal in training, when at serving only the last state is used? BERT4Rec is not causal: what does it pay?"
@@ -34,6 +34,7 @@ class SASRec(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(EncoderBlock(d, h, d, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(d, bias=False)
+        self.bias = nn.Parameter(torch.zeros(n + 1))
         for table in (self.items.weight, self.positions):  # N(0, 1), the default of nn.Embedding, saturates the softmax
             nn.init.normal_(table, std=0.02)
         with torch.no_grad():
@@ -41,7 +42,7 @@ class SASRec(nn.Module):
 
     @takes(history="int b s")
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """History (b s) -> a state (b s d) after every event; its dot product with `items.weight` scores the next."""
+        """History (b s) -> a state (b s d) after every event; `logits` scores what comes next."""
         x, mask = self._begin(history)
         for block in self.blocks:
             x = block(x, mask)
@@ -49,7 +50,12 @@ class SASRec(nn.Module):
 
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
-        return (self(history)[:, -1] @ self.items.weight.mT).index_fill(1, history.new_zeros(1), -torch.inf)
+        every = torch.arange(len(self.bias), device=history.device)
+        return self.logits(self(history)[:, -1], every).index_fill(1, every[:1], -torch.inf)
+
+    def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
+        return states @ self.items(items).mT + self.bias[items]
 
     @takes(history="int b s")
     def weights(self, history: torch.Tensor) -> torch.Tensor:

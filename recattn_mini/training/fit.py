@@ -1,10 +1,12 @@
 r"""Fit: the training loop, once, for every model of this package.
 
     each epoch   for each batch: loss, gradients, clip, step; then validate, keep the best weights, write a checkpoint
-    stop         when validation has not risen for `patience` epochs, or time or epochs are up; go back to the best
+    rate         falls along half a cosine, from learning_rate to nearly 0 in the last of `epochs`
+    stop         when validation has not risen for `patience` epochs, or epochs are up; go back to the best
 
-Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept: how
-       many epochs, an earlier run has shown. All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
+Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept;
+       how many there should be, an earlier run has shown.
+       All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
        were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU.
 Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
 Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
@@ -12,7 +14,6 @@ Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,6 @@ def fit(
     *,
     epochs: int = 100,
     patience: int = 10,
-    seconds: float = math.inf,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     largest_gradient_norm: float = 5.0,
@@ -67,15 +67,14 @@ def fit(
     A loss or a gradient that is not finite raises `NotFinite`, with the step and a likely cause; a checkpoint of other
     settings is a ValueError.
     """
-    settings = {"learning_rate": learning_rate, "weight_decay": weight_decay, "seed": seed}
-    settings["largest_gradient_norm"] = largest_gradient_norm
+    settings = {"epochs": epochs, "learning_rate": learning_rate, "weight_decay": weight_decay}
+    settings |= {"largest_gradient_norm": largest_gradient_norm, "seed": seed}
     device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device sees the same batches
     losses: list[float] = []
     validation: list[float] = []
     best: dict[str, torch.Tensor] = {}
-    deadline = time.monotonic() + seconds
 
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)  # dropout draws from the global generators
@@ -90,7 +89,9 @@ def fit(
             _set_global_generators(state["dropout"], device)
 
         with tqdm(total=epochs, initial=len(losses), unit="epoch") as progress:
-            while not _finished(validation, epochs, patience) and time.monotonic() < deadline:
+            while not _finished(validation, epochs, patience):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate * (1 + math.cos(math.pi * len(losses) / epochs)) / 2
                 losses.append(_train(model, data, loss, optimiser, largest_gradient_norm, generator, len(losses)))
                 model.eval()
                 with torch.no_grad():
@@ -105,7 +106,7 @@ def fit(
                 progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
                 progress.update()
     if not validation:
-        raise ValueError(f"nothing was trained: epochs is {epochs} and seconds is {seconds}")
+        raise ValueError(f"nothing was trained: epochs is {epochs}")
     model.load_state_dict(best)
     model.eval()
     return Fitted(losses, validation, _best(validation))

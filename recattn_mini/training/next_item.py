@@ -114,16 +114,16 @@ class NextItemData:
 def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """Full softmax at every position that has a target."""
     at = batch.target != 0
-    return softmax_loss(model(batch.history)[at] @ model.items.weight[1:].mT, batch.target[at] - 1)
+    every = torch.arange(1, len(model.bias), device=batch.target.device)
+    return softmax_loss(model.logits(model(batch.history)[at], every), batch.target[at] - 1)
 
 
 def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
-    positive = (states * model.items(target)).sum(-1)
-    negatives = states @ model.items(batch.negatives).mT
-    return sampled_softmax_loss(positive, negatives, 0.0, 0.0, target[:, None] == batch.negatives)
+    hits = target[:, None] == batch.negatives
+    return sampled_softmax_loss(_logit(model, states, target), model.logits(states, batch.negatives), 0.0, 0.0, hits)
 
 
 def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tensor:
@@ -131,5 +131,10 @@ def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tens
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
     negative = batch.negatives[torch.arange(len(target), device=target.device) % len(batch.negatives)]
-    logits = torch.stack([(states * model.items(item)).sum(-1) for item in (target, negative)])
+    logits = torch.stack([_logit(model, states, item) for item in (target, negative)])
     return 2 * binary_cross_entropy(logits, logits.new_tensor([[1.0], [0.0]]).expand_as(logits))
+
+
+def _logit(model: NextItemModel, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    """Each state (p d) with the one item (p) that belongs to it -> (p)."""
+    return (states * model.items(items)).sum(-1) + model.bias[items]

@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/experiments/run_movielens.py
 
-writes movielens_results.json beside this file; tests/test_lesson_03.py holds the lesson to it. Every epoch was chosen on
+writes movielens_results.json beside this file; tests/test_lesson_03.py holds the lesson to it. Epochs were chosen on
 the validation part; the test part was looked at once a run. Protocols: `training.next_item` and `training.clicks`.
 Seconds are wall time of training alone, and say which machine they were measured on.
 """

@@ -12,6 +12,7 @@ def model():
     model = GRU4Rec(n=17, d=5, dropout=0.5).double().eval()
     with torch.no_grad():
         model.items.weight[1:] = torch.randn(17, 5, dtype=torch.float64)
+        model.bias.normal_()
     return model
 
 
@@ -24,7 +25,7 @@ def test_equals_a_cell_in_a_loop(model):
         state = cell(model.items.weight[items], state)
         states.append(state @ model.o_proj.weight.T)
     torch.testing.assert_close(model(history), torch.stack(states, 1), rtol=1e-12, atol=1e-12)
-    expected = states[-1] @ model.items.weight[1:].T
+    expected = states[-1] @ model.items.weight[1:].T + model.bias[1:]
     assert (model.scores(history)[:, 0] == -torch.inf).all()
     torch.testing.assert_close(model.scores(history)[:, 1:], expected, rtol=1e-12, atol=1e-12)
 

@@ -1,5 +1,6 @@
 """The loop, on a tiny problem: what it restores, when it stops, that a killed run ends as if nothing had happened."""
 
+import math
 import os
 import signal
 import subprocess
@@ -127,6 +128,20 @@ def test_the_first_step_is_that_of_torch():
     assert torch.equal(weights(model), weights(theirs))
 
 
+def test_the_rate_falls_along_half_a_cosine(monkeypatch):
+    rates, step = [], torch.optim.AdamW.step
+
+    def noted(self, *args):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    fit(network(), Line(), squares, epochs=4, patience=9, learning_rate=8.0, largest_gradient_norm=1e-9)
+    root = math.sqrt(0.5)
+    assert rates[::4] == pytest.approx([8, 4 + 4 * root, 4, 4 - 4 * root])
+    assert len(rates) == 16
+
+
 KILLED = """
 from pathlib import Path
 from test_fit import Line, fit, network, squares
@@ -161,7 +176,9 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     fit(network(), Line(), squares, epochs=1, checkpoint=tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"'seed': 0.*'seed': 1"):
-        fit(network(), Line(), squares, epochs=2, seed=1, checkpoint=tmp_path / "a.pt")
+        fit(network(), Line(), squares, epochs=1, seed=1, checkpoint=tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"'epochs': 1.*'epochs': 2"):
+        fit(network(), Line(), squares, epochs=2, checkpoint=tmp_path / "a.pt")
 
 
 def test_writing_fails_and_the_old_checkpoint_is_whole(tmp_path, monkeypatch):

@@ -112,10 +112,14 @@ class Model(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.items = nn.Embedding(11, 3)
+        self.bias = nn.Parameter(torch.randn(11))
         self.states = torch.randn(2, 4, 3)
 
     def forward(self, history):
         return self.states
+
+    def logits(self, states, items):
+        return states @ self.items(items).mT + self.bias[items]
 
 
 def test_the_loss_is_the_mean_over_positions_with_a_target(data):
@@ -124,7 +128,7 @@ def test_the_loss_is_the_mean_over_positions_with_a_target(data):
         b for b in data.batches(torch.Generator().manual_seed(3)) if len(b.target) == 2 and (b.target == 0).any()
     )
     terms = [
-        F.cross_entropy(model.items.weight[1:] @ model.states[user, step], torch.tensor(item - 1))
+        F.cross_entropy(model.items.weight[1:] @ model.states[user, step] + model.bias[1:], torch.tensor(item - 1))
         for user, items in enumerate(batch.target.tolist())
         for step, item in enumerate(items)
         if item
@@ -145,7 +149,8 @@ def test_sampled_softmax_leaves_out_the_target_among_the_negatives():
     model, terms = Model(), []
     for user, step, target in POSITIONS:
         others = [item for item in BATCH.negatives.tolist() if item != target]
-        logits = model.items.weight[[target, *others]] @ model.states[user, step]
+        items = [target, *others]
+        logits = model.items.weight[items] @ model.states[user, step] + model.bias[items]
         terms.append(F.cross_entropy(logits, torch.tensor(0)))
     torch.testing.assert_close(loss_over_sampled_items(model, BATCH), sum(terms) / 3)
 
@@ -153,7 +158,8 @@ def test_sampled_softmax_leaves_out_the_target_among_the_negatives():
 def test_one_negative_each_in_turn():
     model, terms = Model(), []
     for (user, step, target), negative in zip(POSITIONS, [9, 1, 7], strict=True):
-        right, other = model.items.weight[[target, negative]] @ model.states[user, step]
+        items = [target, negative]
+        right, other = model.items.weight[items] @ model.states[user, step] + model.bias[items]
         terms.append(-F.logsigmoid(right) - F.logsigmoid(-other))
     torch.testing.assert_close(loss_with_one_negative(model, BATCH), sum(terms) / 3)
 
