@@ -245,6 +245,23 @@ def betas_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps
     return adam_step(parameter, gradient, m, v, step, rate, 0.9, 0.999, eps)
 
 
+@wrong("v is a sum of squares, as in AdaGrad: it never forgets, and the steps shrink to nothing. It is a moving mean")
+def v_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, _ = _moments(gradient, m, v, beta_1, beta_2)
+    v = v + gradient**2
+    return parameter - rate * m / (1 - beta_1**step) / (v.sqrt() + eps), m, v
+
+
+@wrong("the learning rate is not used: 1e-3 is its default, and it is an argument")
+def rate_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, 1e-3, beta_1, beta_2, eps)
+
+
+@wrong("the rate is divided by the root of the step: the paper's proof does that, its algorithm does not")
+def rate_over_root_of_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, rate / step**0.5, beta_1, beta_2, eps)
+
+
 @wrong("the sign: the step goes down the gradient, so it is subtracted")
 def uphill(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_1, beta_2)

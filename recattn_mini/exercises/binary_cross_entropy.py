@@ -49,6 +49,7 @@ def inputs() -> dict[str, tuple]:
         "shares of clicks": (soft, chances.sigmoid()),
         "large": (float64([1000, -1000, 800, -750, 41, -3, 900]), float64([0, 1, 1, 0, 1, 0, 0])),
         "very negative": (float64([-1000, -800, -900, -760, -5]), float64([1, 0, 1, 1, 0])),
+        "sure and right": (float64([-1000, 900, -5, 0.5]), float64([0, 1, 0, 0])),
         "logits of 0": (float64([0, 2, 0, -1, 0, 0.5, 0]), float64([1, 0, 0, 1, 1, 0, 1])),
     }
 
@@ -91,6 +92,7 @@ def check_large_logits(f):
                 "ends it there, and the gradient beyond is 0. Work with the logits"
             )
         same(got, want)
+    _agrees(f, "sure and right")
 
 
 @torch_only
@@ -112,6 +114,12 @@ def _of_probabilities(p, y):
 @wrong("the logarithm of a sigmoid: σ(-1000) is 0, its log -inf, and 0 · inf is NaN. Work with the logits")
 def log_of_sigmoid(x, y):
     return _of_probabilities(x.sigmoid(), y)
+
+
+@wrong("xlogy mends 0 · log 0 only: σ(-1000) is still 0, and a certain mistake costs inf. Work with the logits")
+def by_xlogy(x, y):
+    p = x.sigmoid()
+    return -(torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean()
 
 
 @wrong("probabilities clipped to 1e-7: no loss is above 16, and the gradient is 0 where the model is most wrong")

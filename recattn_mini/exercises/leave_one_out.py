@@ -234,6 +234,14 @@ def two_are_enough(users, timestamps):
     return _cut(_order(users, timestamps), users, least=2)
 
 
+@wrong("of two events the last is test, with none for validation: users with fewer than three have all in train")
+def two_are_enough_for_test(users, timestamps):
+    order = _order(users, timestamps)
+    place, count = _places(order, users)
+    test, validation = (place == 1) & (count >= 2), (place == 2) & (count >= 3)
+    return order[~test & ~validation], order[validation], order[test]
+
+
 @wrong("a user with exactly three events keeps all of them in train: three are enough, one a part (< 3, not <= 3)")
 def more_than_three(users, timestamps):
     return _cut(_order(users, timestamps), users, least=4)

@@ -38,14 +38,15 @@ def inputs() -> dict[str, tuple]:
     views = [x.movedim(-1, 0) for x in random_tensors((3,), (7, 3), (3,), (7, 3), seed=2)]
     positions = random_tensors((2, 3), (2, 3, 5), (2, 3), (2, 3, 5), seed=3)
     one = random_tensors((1,), (1, 3), (1,), (1, 3), seed=4)
-    rows, ahead = float64([2000, -2000, 0, 1500, -900]), float64([900, -800, 0, 30, -1200])
+    rows, ahead = float64([2000, -2000, 0, 1500, -900]), float64([900, 0, -800, 0, -1200])
+    below = 10 * rows.roll(1)
     return {
         "typical": (positive, negatives, log_q, log_qs, None),
         "hits": (positive, negatives, log_q, log_qs, some),
         "shared negatives": (positive, negatives, log_q, log_qs[0], None),
-        "hits far below": (positive - 20_000, negatives - 20_000, log_q, log_qs, some),
+        "hits far below": (positive + below, negatives + below[:, None], log_q, log_qs, some),
         "large": (positive + rows, negatives + rows[:, None], log_q, log_qs, None),
-        "far apart": (positive + ahead, negatives, log_q, log_qs, None),
+        "far apart": (positive + rows + ahead, negatives + rows[:, None], log_q, log_qs, None),
         "views": (*views, None),
         "positions": (*positions, None),
         "one": (*one, None),
@@ -102,7 +103,7 @@ def check_gradient(f):
 
 
 def _exp(log_q):
-    return torch.as_tensor(log_q).exp()
+    return torch.as_tensor(log_q, dtype=torch.float64).exp()
 
 
 def _without(hits, rivals, fill=-torch.inf):
@@ -118,7 +119,7 @@ def _loss(target, rivals):
     return torch.logsumexp(_beside(target, rivals), -1) - target
 
 
-@wrong("no log Q: popular items, drawn more often, are pushed down. Take log Q off every logit")
+@wrong("no log Q, or one for all, which cancels: popular items, drawn more often, are pushed down. Each its own")
 def not_corrected(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     return _loss(positive, _without(hits, negatives)).mean()
 
@@ -272,6 +273,12 @@ def shifted_by_the_largest_negative(positive, negatives, log_q_positive, log_q_n
     return ((_beside(target, rivals) - top).exp().sum(-1).log() + top.squeeze(-1) - target).mean()
 
 
+@wrong("1 + Σ exp(s - s₊): a rival 710 above the target overflows. Take the row's maximum off instead")
+def shifted_by_the_target(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    target, rivals = positive - log_q_positive, _without(hits, negatives - log_q_negatives)
+    return (rivals - target.unsqueeze(-1)).exp().sum(-1).log1p().mean()
+
+
 @wrong("the maximum is taken off and not put back")
 def maximum_not_put_back(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     target, rivals = positive - log_q_positive, _without(hits, negatives - log_q_negatives)
@@ -284,6 +291,12 @@ def epsilon_in_the_logarithm(positive, negatives, log_q_positive, log_q_negative
     rivals = _without(hits, negatives - log_q_negatives)
     weights = torch.softmax(_beside(positive - log_q_positive, rivals), -1)
     return -(weights[..., 0] + 1e-7).log().mean()
+
+
+@wrong("the label points at a negative: it is the place where the target was put among its rivals")
+def label_of_a_negative(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    rivals = _without(hits, negatives - log_q_negatives)
+    return -torch.log_softmax(_beside(positive - log_q_positive, rivals), -1)[..., 1].mean()
 
 
 @wrong("the softmax twice: cross-entropy takes logits, and was given probabilities")
