@@ -209,6 +209,12 @@ def one_v_for_all(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
 
 
+@wrong("v of the squared length of the whole gradient: every number has its own")
+def v_of_the_norm(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * (gradient**2).sum()
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
 @wrong("the betas have changed places: β₁ is m's, β₂ is v's")
 def betas_swapped(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_2, beta_1)
@@ -225,6 +231,35 @@ def weights_swapped(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
 def sums_for_means(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = beta_1 * m + gradient, beta_2 * v + gradient**2
     return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("m is a sum, as in SGD's momentum: the gradient comes in with 1 - β₁")
+def m_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    _, v = _moments(gradient, m, v, beta_1, beta_2)
+    m = beta_1 * m + gradient
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("0.9 and 0.999 are written into the formulas: the betas are arguments")
+def betas_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, rate, 0.9, 0.999, eps)
+
+
+@wrong("v is a sum of squares, as in AdaGrad: it never forgets, and the steps shrink to nothing. It is a moving mean")
+def v_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, _ = _moments(gradient, m, v, beta_1, beta_2)
+    v = v + gradient**2
+    return parameter - rate * m / (1 - beta_1**step) / (v.sqrt() + eps), m, v
+
+
+@wrong("the learning rate is not used: 1e-3 is its default, and it is an argument")
+def rate_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, 1e-3, beta_1, beta_2, eps)
+
+
+@wrong("the rate is divided by the root of the step: the paper's proof does that, its algorithm does not")
+def rate_over_root_of_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, rate / step**0.5, beta_1, beta_2, eps)
 
 
 @wrong("the sign: the step goes down the gradient, so it is subtracted")
@@ -249,6 +284,19 @@ def v_not_used(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
 def rmsprop(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_1, beta_2)
     return parameter - rate * gradient / ((v / (1 - beta_2**step)).sqrt() + eps), m, v
+
+
+@wrong("m̂ is mixed with this gradient once more: that is NAdam")
+def nadam(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_2)
+    ahead = beta_1 * m + (1 - beta_1) * gradient
+    return _moved(parameter, ahead, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("AdamW's weight decay of 0.01, by habit: nobody asked for any")
+def decayed(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_2)
+    return _moved((1 - rate * 0.01) * parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
 
 
 @wrong("the step is made with the m and v that came in: take this gradient in first")

@@ -5,7 +5,17 @@ import math
 import torch
 import torch.nn.functional as F
 
-from recattn_mini.exercises._spec import float64, gradients, random_tensors, right, same, teaching, torch_only, wrong
+from recattn_mini.exercises._spec import (
+    Named,
+    float64,
+    gradients,
+    random_tensors,
+    right,
+    same,
+    teaching,
+    torch_only,
+    wrong,
+)
 from recattn_mini.training.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_numpy
 
 LEVEL, MINUTES = "easy", 10
@@ -39,6 +49,7 @@ def inputs() -> dict[str, tuple]:
         "shares of clicks": (soft, chances.sigmoid()),
         "large": (float64([1000, -1000, 800, -750, 41, -3, 900]), float64([0, 1, 1, 0, 1, 0, 0])),
         "very negative": (float64([-1000, -800, -900, -760, -5]), float64([1, 0, 1, 1, 0])),
+        "sure and right": (float64([-1000, 900, -5, 0.5]), float64([0, 1, 0, 0])),
         "logits of 0": (float64([0, 2, 0, -1, 0, 0.5, 0]), float64([1, 0, 0, 1, 1, 0, 1])),
     }
 
@@ -61,8 +72,8 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "the mean over all logits, whatever their axes; of a view and of one logit too"
-    _agrees(f, "typical", "a view", "one logit")
+    "the mean over all logits, whatever their axes, those that are 0 among them; of a view and of one logit too"
+    _agrees(f, "typical", "a view", "one logit", "logits of 0")
 
 
 def check_shares_of_clicks(f):
@@ -72,7 +83,16 @@ def check_shares_of_clicks(f):
 
 def check_large_logits(f):
     "logits of ±1000: a certain mistake costs 1000, neither inf nor what a clipped probability gives"
-    _agrees(f, "large", "very negative")
+    for ordinary, large in (("typical", "large"), ("one logit", "very negative")):
+        got, want = f(*inputs()[large]), expected(*inputs()[large])
+        if isinstance(got, torch.Tensor) and not got.dim() and got.isfinite() and got < 0.9 * want:
+            same(f(*inputs()[ordinary]), expected(*inputs()[ordinary]))  # where it is the loss, and stops too early
+            raise Named(
+                f"got {got.item():.6g}, expected {want.item():.6g}: a clip, or a small number within a logarithm, "
+                "ends it there, and the gradient beyond is 0. Work with the logits"
+            )
+        same(got, want)
+    _agrees(f, "sure and right")
 
 
 @torch_only
@@ -96,6 +116,12 @@ def log_of_sigmoid(x, y):
     return _of_probabilities(x.sigmoid(), y)
 
 
+@wrong("xlogy mends 0 · log 0 only: σ(-1000) is still 0, and a certain mistake costs inf. Work with the logits")
+def by_xlogy(x, y):
+    p = x.sigmoid()
+    return -(torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean()
+
+
 @wrong("probabilities clipped to 1e-7: no loss is above 16, and the gradient is 0 where the model is most wrong")
 def clipped_at_1e_7(x, y):
     return _of_probabilities(x.sigmoid().clamp(1e-7, 1 - 1e-7), y)
@@ -116,6 +142,13 @@ def logarithms_cut_at_100(x, y):
 @wrong("logits cut to ±30: the loss stops growing, and beyond there is no gradient. The stable form needs no cut")
 def logits_cut(x, y):
     return _terms(x.clamp(-30, 30), y).mean()
+
+
+@wrong(
+    "log(1 + exp(-x)) + (1-y) x is right for x > 0 alone: exp(1000) is inf. Below 0 take it as log(1 + exp(x)) - x y"
+)
+def stable_above_0_only(x, y):
+    return ((1 - y) * x + torch.log1p(torch.exp(-x))).mean()
 
 
 @wrong("exp of a large logit is inf: in log(1 + exp(x)) take max(x, 0) out of the logarithm")
@@ -156,6 +189,17 @@ def not_averaged(x, y):
 @wrong("divided by the number of clicks: the mean is over all logits")
 def mean_over_clicks(x, y):
     return _terms(x, y).sum() / y.sum()
+
+
+@wrong("the mean of the clicks and the mean of the rest are added: few clicks weigh as much as all the rest. One mean")
+def mean_of_each_class(x, y):
+    losses = _terms(x, y)
+    return losses[y == 1].mean() + losses[y == 0].mean()
+
+
+@wrong("logits of exactly 0 are left out as if they were padding: a model that is not sure costs log 2")
+def zeros_left_out(x, y):
+    return _terms(x, y)[x != 0].mean()
 
 
 @wrong("the sign: this is the log-likelihood, the loss is its negative")
@@ -206,6 +250,11 @@ def labels_compared_with_1(x, y):
 @wrong("labels rounded to 0 and 1: a share of clicks weighs both terms")
 def labels_rounded(x, y):
     return _terms(x, (y > 0.5).to(x.dtype)).mean()
+
+
+@wrong("log(1 - σ(x)) is log σ(-x), not log σ(1 - x)")
+def one_minus_the_logit(x, y):
+    return -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(1 - x)).mean()
 
 
 @wrong("this is the squared error (Brier score): its gradient dies where the model is certain and wrong")

@@ -197,6 +197,12 @@ def last_step_only(history, candidates):
     return _with_padding(_visible(query, key, s) & ((query < s) | (key >= s - 1)), real)
 
 
+@wrong("candidates miss the last step of the history: an index one short, and the newest event is lost")
+def one_step_short(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(_visible(query, key, s) & ((query < s) | (key != s - 1)), real)
+
+
 @wrong("candidate i is aligned with history step i: every candidate stands after the whole history")
 def aligned_with_the_start(history, candidates):
     real, query, key, s = _parts(history, candidates)
@@ -209,6 +215,13 @@ def told_apart_by_id(history, candidates):
     items = torch.cat([history, candidates], 1)
     doubles = (items[:, None, :] == items[:, :, None]) & (query >= s) & (key >= s)
     return _with_padding(_visible(query, key, s) | doubles, real)
+
+
+@wrong("candidates are told apart by id in a causal mask: the second of two doubles sees the first. Compare positions")
+def second_double_sees_the_first(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    items = torch.cat([history, candidates], 1)
+    return _with_padding((key <= query) & ((key < s) | (items[:, None, :] == items[:, :, None])), real)
 
 
 @wrong("padding is ignored: nobody may see an id of 0, and it sees nothing")
@@ -261,6 +274,19 @@ def padding_on_the_left(history, candidates):
 def padding_on_the_right(history, candidates):
     s = history.shape[1]
     return candidate_mask((torch.arange(s) < (history != 0).sum(1, keepdim=True)).long(), candidates)
+
+
+@wrong("lengths for padding, of history and candidates: it may stand on the left or in between. Compare ids with 0")
+def lengths_for_padding(history, candidates):
+    def up_to_its_length(ids):
+        return (torch.arange(ids.shape[1]) < (ids != 0).sum(1, keepdim=True)).long()
+
+    return candidate_mask(up_to_its_length(history), up_to_its_length(candidates))
+
+
+@wrong("all from the first item on is taken for real: padding may stand on the right or in between too")
+def real_from_the_first_item(history, candidates):
+    return candidate_mask(history.cumsum(1), candidates)
 
 
 @wrong("the first user's padding serves for all: each user has a mask of its own")

@@ -33,6 +33,7 @@ def inputs() -> dict[str, tuple]:
         "fewer than three": (few, torch.tensor([5, 9, 1, 7, 4, 8, 2, 3, 6, 1])),
         "exactly three": (torch.tensor([4, 7, 4, 7, 4, 7]), torch.tensor([30, 11, 10, 12, 20, 13])),
         "second by second": (torch.ones(5, dtype=torch.int64), second_by_second),
+        "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
         "only one event": (torch.tensor([6]), torch.tensor([880_000_000])),
     }
@@ -76,8 +77,8 @@ def check_ties(f):
 
 
 def check_fewer_than_three(f):
-    "a user with one or two events has all of them in train, and nobody is lost"
-    _agrees(f, "fewer than three", "only one event")
+    "a user with one or two events has all of them in train, apart from other users', and nobody is lost"
+    _agrees(f, "fewer than three", "only one event", "one user's last, another's first")
 
 
 def check_exactly_three(f):
@@ -135,6 +136,13 @@ def ties_turned_round(users, timestamps):
     return _cut(events[_order(users.flip(0), timestamps.flip(0))], users)
 
 
+@wrong("rank(ascending=False, method='first') ranks the first of tied events 1: in file order it is not the last")
+def ties_ranked_from_the_top(users, timestamps):
+    order = _order(users, timestamps)
+    _, *held_out = _cut(_order(users, -timestamps).flip(0), users)
+    return order[~torch.isin(order, torch.cat(held_out))], *(part.flip(0) for part in held_out)
+
+
 @wrong("the sort is not stable: equal timestamps come in any order, on each machine another. np.lexsort, stable=True")
 def unstable(users, timestamps):
     shuffled = torch.from_numpy(np.random.RandomState(3).permutation(len(users)))
@@ -150,6 +158,13 @@ def two_unstable_sorts(users, timestamps):
 @wrong("users in the order in which the file first names them, as a dictionary keeps them: by user id is asked")
 def by_first_appearance(users, timestamps):
     first = (users == users[:, None]).int().argmax(1)
+    return tuple(part[first[part].argsort(stable=True)] for part in leave_one_out(users, timestamps))
+
+
+@wrong("users in the order of their first events in time, as a dictionary keeps them: by user id is asked")
+def by_first_event(users, timestamps):
+    by_time = timestamps.argsort(stable=True)
+    first = (users[by_time] == users[:, None]).int().argmax(1)
     return tuple(part[first[part].argsort(stable=True)] for part in leave_one_out(users, timestamps))
 
 
@@ -171,9 +186,16 @@ def in_file_order(users, timestamps):
     return tuple(part.sort().values for part in leave_one_out(users, timestamps))
 
 
+@wrong("train is what was left over, in the order of the file: by user, then time is asked, as histories are read")
+def train_in_file_order(users, timestamps):
+    train, validation, test = leave_one_out(users, timestamps)
+    return train.sort().values, validation, test
+
+
 @wrong("each part is in the order of time over all users: by user, then time is asked")
 def in_time_order(users, timestamps):
-    return tuple(part[timestamps[part].argsort(stable=True)] for part in leave_one_out(users, timestamps))
+    by_time = timestamps.argsort(stable=True)
+    return tuple(by_time[torch.isin(by_time, part)] for part in leave_one_out(users, timestamps))
 
 
 @wrong("newest first within a user: train is to be read as histories, oldest first")
@@ -212,6 +234,14 @@ def two_are_enough(users, timestamps):
     return _cut(_order(users, timestamps), users, least=2)
 
 
+@wrong("of two events the last is test, with none for validation: users with fewer than three have all in train")
+def two_are_enough_for_test(users, timestamps):
+    order = _order(users, timestamps)
+    place, count = _places(order, users)
+    test, validation = (place == 1) & (count >= 2), (place == 2) & (count >= 3)
+    return order[~test & ~validation], order[validation], order[test]
+
+
 @wrong("a user with exactly three events keeps all of them in train: three are enough, one a part (< 3, not <= 3)")
 def more_than_three(users, timestamps):
     return _cut(_order(users, timestamps), users, least=4)
@@ -227,6 +257,21 @@ def all_of_the_last_second(users, timestamps):
     return tuple(torch.tensor([e for e in order.tolist() if e in part], dtype=torch.int64) for part in parts)
 
 
+@wrong("all that is tied with a user's last time is test, with the time before it validation: it is one event each")
+def all_of_the_last_two_times(users, timestamps):
+    order = _order(users, timestamps)
+    times = [timestamps[users == user].unique().tolist()[::-1] for user in users[order].tolist()]
+    _, count = _places(order, users)
+    place = torch.tensor([of.index(time) + 1 for of, time in zip(times, timestamps[order].tolist(), strict=True)])
+    place[count < 3] = 3
+    return tuple(order[part] for part in (place > 2, place == 2, place == 1))
+
+
+@wrong("one key of both, user · max + time: a user's largest meets the next one's 0. Sort by two keys, or by max + 1")
+def one_key(users, timestamps):
+    return _cut((users * timestamps.max() + timestamps).argsort(stable=True), users)
+
+
 @wrong("timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers")
 def float32_times(users, timestamps):
     return _cut(_order(users, timestamps.float()), users)
@@ -236,6 +281,13 @@ def float32_times(users, timestamps):
 def runs_of_the_file(users, timestamps):
     runs = torch.cat([torch.zeros(1, dtype=torch.int64), users.diff().ne(0).cumsum(0)])
     return _cut(_order(runs, timestamps), runs)
+
+
+@wrong("sorted by time alone, then cut where the user changes: users take turns there. Sort by user last")
+def runs_in_time(users, timestamps):
+    by_time = timestamps.argsort(stable=True)
+    runs = torch.cat([torch.zeros(1, dtype=torch.int64), users[by_time].diff().ne(0).cumsum(0)])
+    return tuple(by_time[part] for part in _cut(torch.arange(len(users)), runs))
 
 
 @wrong("the user ids of the events came back: their indices are asked, so that items and ratings can be looked up too")

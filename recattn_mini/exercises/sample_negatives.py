@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recattn_mini.data.sample_negatives import sample_negatives, sample_negatives_numpy
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises._spec import Named, float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "hard", 20
 DIFFERENTIABLE = False
@@ -69,6 +69,14 @@ def check_worked_example(f):
 def check_values(f):
     "never an item that the user met, each other one for an equal share of [0, 1), in ascending order"
     _agrees(f, "values", "views", "one left")
+
+
+@teaching
+def check_same_numbers(f):
+    "the same random numbers give the same items"
+    first, second = (f(*inputs()["values"]) for _ in range(2))
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor) and not torch.equal(first, second):
+        raise Named("two calls with the same numbers gave other items: make them from uniform, draw nothing yourself")
 
 
 @teaching
@@ -141,6 +149,11 @@ def padding_is_drawn(seen, n, uniform):
     return _by_rank([[item + 1 for item in items if item < n] for items in _met(seen)], n, uniform) - 1
 
 
+@wrong("range(n) holds 0, which is padding, and not n: ids run from 1 to n, range(1, n + 1)")
+def range_of_n(seen, n, uniform):
+    return _from([[item for item in range(n) if item not in row] for row in seen.tolist()], uniform)
+
+
 @wrong("a rank among the unmet items came back, not the item of that rank: met ones before it push it up")
 def the_rank(seen, n, uniform):
     return torch.stack([(row * (n - len(met))).long() + 1 for row, met in zip(uniform, _met(seen), strict=True)])
@@ -195,6 +208,35 @@ def strictly_below(seen, n, uniform):
     return torch.stack([1 + r + (b < r[:, None]).sum(1) for r, b in zip(ranks, below, strict=True)])
 
 
+@wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
+def counts_searched_for_r(seen, n, uniform):
+    counts = torch.stack([torch.tensor([item not in met for item in range(1, n + 1)]).cumsum(0) for met in _met(seen)])
+    rank = (uniform * counts[:, -1:]).long()
+    return 1 + torch.searchsorted(counts, rank.contiguous())
+
+
+@wrong("side='left' in cumulative chances: 0 and the border of two shares get the item before. Search on the right")
+def chances_searched_on_the_left(seen, n, uniform):
+    counts = torch.stack([torch.tensor([item not in met for item in range(1, n + 1)]).cumsum(0) for met in _met(seen)])
+    return 1 + torch.searchsorted(counts / counts[:, -1:].double(), uniform.contiguous())
+
+
+@wrong("met items are stepped over in the order of the history: one above may come before one below. Sort them")
+def stepped_over_unsorted(seen, n, uniform):
+    return _stepping([[*dict.fromkeys(item for item in row if item)] for row in seen.tolist()], n, uniform)
+
+
+def _stepping(met, n, uniform):
+    """Past every item of the list that is not above, one by one."""
+    rows = []
+    for items, numbers in zip(met, uniform.tolist(), strict=True):
+        row = [1 + int(number * (n - len(items))) for number in numbers]
+        for other in items:
+            row = [item + (other <= item) for item in row]
+        rows.append(row)
+    return torch.tensor(rows)
+
+
 @wrong("the history is taken to be sorted: sort it, or mark it")
 def unsorted(seen, n, uniform):
     return _by_rank([[*dict.fromkeys(item for item in row if item)] for row in seen.tolist()], n, uniform)
@@ -215,6 +257,16 @@ def repeats_counted(seen, n, uniform):
     return _counted(seen, n, uniform, [n - sum(item > 0 for item in row) for row in seen.tolist()])
 
 
+@wrong("an item that was met twice is stepped over twice, and taken away twice: take each once, by set or unique")
+def repeats_stepped_over(seen, n, uniform):
+    return _stepping([sorted(item for item in row if item) for row in seen.tolist()], n, uniform)
+
+
+@wrong("repeats stand in the comparison: met - 1 - i falls there, and a met item may be drawn. Take each once")
+def repeats_compared(seen, n, uniform):
+    return _by_rank([sorted(item for item in row if item) for row in seen.tolist()], n, uniform)
+
+
 def _counted(seen, n, uniform, counts):
     """Right, had the user so many unmet items."""
     ranks = [[int(x * c) for x in row] for row, c in zip(uniform.tolist(), counts, strict=True)]
@@ -230,6 +282,16 @@ def up_to_the_first_zero(seen, n, uniform):
 @wrong("what comes before the last 0 is not looked at: padding may stand on the right")
 def after_the_last_zero(seen, n, uniform):
     return _by_rank(_met(seen * (seen != 0).long().flip(1).cumprod(1).flip(1)), n, uniform)
+
+
+@wrong("cut to as many ids from the right as are not 0: padding may stand there or in between. Mask it")
+def cut_from_the_right(seen, n, uniform):
+    return _by_rank([sorted({*row[row.count(0) :]} - {0}) for row in seen.tolist()], n, uniform)
+
+
+@wrong("cut to as many ids from the left as are not 0: padding may stand there or in between. Mask it")
+def cut_from_the_left(seen, n, uniform):
+    return _by_rank([sorted({*row[: len(row) - row.count(0)]} - {0}) for row in seen.tolist()], n, uniform)
 
 
 def _from(unmet, uniform):

@@ -38,15 +38,19 @@ def inputs() -> dict[str, tuple]:
     views = [x.movedim(-1, 0) for x in random_tensors((3,), (7, 3), (3,), (7, 3), seed=2)]
     positions = random_tensors((2, 3), (2, 3, 5), (2, 3), (2, 3, 5), seed=3)
     one = random_tensors((1,), (1, 3), (1,), (1, 3), seed=4)
-    rows = float64([2000, -2000, 0, 1500, -900])
+    rows, ahead = float64([2000, -2000, 0, 1500, -900]), float64([900, 0, -800, 0, -1200])
+    below = 10 * rows.roll(1)
     return {
         "typical": (positive, negatives, log_q, log_qs, None),
         "hits": (positive, negatives, log_q, log_qs, some),
         "shared negatives": (positive, negatives, log_q, log_qs[0], None),
+        "hits far below": (positive + below, negatives + below[:, None], log_q, log_qs, some),
         "large": (positive + rows, negatives + rows[:, None], log_q, log_qs, None),
+        "far apart": (positive + rows + ahead, negatives + rows[:, None], log_q, log_qs, None),
         "views": (*views, None),
         "positions": (*positions, None),
         "one": (*one, None),
+        "numbers": (positive, negatives, -1.5, -2.5, None),
     }
 
 
@@ -76,18 +80,18 @@ def check_values(f):
 
 
 def check_shared_negatives(f):
-    "negatives that all targets share have one log Q each, (m)"
-    _agrees(f, "shared negatives")
+    "negatives that all targets share have one log Q each, (m); where Q is uniform it is one number"
+    _agrees(f, "shared negatives", "numbers")
 
 
 def check_hits(f):
-    "a negative that is the target itself counts for nothing; where all are, the loss is 0"
-    _agrees(f, "hits")
+    "a negative that is the target itself counts for nothing, whatever the scores; where all are, the loss is 0"
+    _agrees(f, "hits", "hits far below")
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 neither overflow nor vanish, in whatever row they stand"
-    _agrees(f, "large")
+    "scores beyond 1,000 neither overflow nor vanish, in whatever row they stand; a target may be far from its rivals"
+    _agrees(f, "large", "far apart")
 
 
 @torch_only
@@ -96,6 +100,10 @@ def check_gradient(f):
     got, want = (gradients(g, *inputs()["typical"])[:2] for g in (f, expected))
     same(got, want, tuple(f"the gradient of {name}" for name in NAMES))
     finite(gradients(f, *inputs()["hits"])[:2], NAMES)
+
+
+def _exp(log_q):
+    return torch.as_tensor(log_q, dtype=torch.float64).exp()
 
 
 def _without(hits, rivals, fill=-torch.inf):
@@ -111,7 +119,7 @@ def _loss(target, rivals):
     return torch.logsumexp(_beside(target, rivals), -1) - target
 
 
-@wrong("no log Q: popular items, drawn more often, are pushed down. Take log Q off every logit")
+@wrong("no log Q, or one for all, which cancels: popular items, drawn more often, are pushed down. Each its own")
 def not_corrected(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     return _loss(positive, _without(hits, negatives)).mean()
 
@@ -133,12 +141,12 @@ def only_the_target_corrected(positive, negatives, log_q_positive, log_q_negativ
 
 @wrong("Q itself is taken off, not its logarithm")
 def probability_for_its_logarithm(positive, negatives, log_q_positive, log_q_negatives, hits=None):
-    return _loss(positive - log_q_positive.exp(), _without(hits, negatives - log_q_negatives.exp())).mean()
+    return _loss(positive - _exp(log_q_positive), _without(hits, negatives - _exp(log_q_negatives))).mean()
 
 
 @wrong("the scores are divided by Q: it is exp(s) that is divided, so log Q comes off s")
 def scores_divided(positive, negatives, log_q_positive, log_q_negatives, hits=None):
-    return _loss(positive / log_q_positive.exp(), _without(hits, negatives / log_q_negatives.exp())).mean()
+    return _loss(positive / _exp(log_q_positive), _without(hits, negatives / _exp(log_q_negatives))).mean()
 
 
 @wrong("log m is taken off as well: Q is the expected number of draws, all m of them counted already")
@@ -153,9 +161,21 @@ def corrected_in_the_sum_only(positive, negatives, log_q_positive, log_q_negativ
     return (torch.logsumexp(_beside(positive - log_q_positive, rivals), -1) - positive).mean()
 
 
+@wrong("log Q comes off the log-softmax, where it is a constant that no gradient knows: take it off the logits")
+def corrected_after_the_softmax(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    return (_loss(positive, _without(hits, negatives)) + log_q_positive).mean()
+
+
 @wrong("log_q_negatives was laid beside log_q_positive, and may be (m) for all targets: take each off by itself")
 def log_q_side_by_side(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     logits = _beside(positive, negatives) - torch.cat([log_q_positive.unsqueeze(-1), log_q_negatives], -1)
+    return _loss(logits[..., 0], _without(hits, logits[..., 1:])).mean()
+
+
+@wrong("log Q is given an axis, or a shape: where it is one number it has none. Take each off its scores by itself")
+def log_q_with_axes(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    log_q = torch.cat([log_q_positive.unsqueeze(-1), log_q_negatives.expand(negatives.shape)], -1)
+    logits = _beside(positive, negatives) - log_q
     return _loss(logits[..., 0], _without(hits, logits[..., 1:])).mean()
 
 
@@ -181,6 +201,17 @@ def hits_upside_down(positive, negatives, log_q_positive, log_q_negatives, hits=
 @wrong("the logits of hits are 0: exp(0) is 1, a rival like any other. Make them -inf")
 def hits_become_0(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     return _loss(positive - log_q_positive, _without(hits, negatives - log_q_negatives, 0.0)).mean()
+
+
+@wrong("the logits of hits are -10,000, which is not below every score: make them -inf")
+def hits_become_minus_10_000(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    return _loss(positive - log_q_positive, _without(hits, negatives - log_q_negatives, -1e4)).mean()
+
+
+@wrong("the hits get the target's own logit: it counts once more for each. Make them -inf")
+def hits_become_the_target(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    target, rivals = positive - log_q_positive, negatives - log_q_negatives
+    return _loss(target, rivals if hits is None else torch.where(hits, target.unsqueeze(-1), rivals)).mean()
 
 
 @wrong("the scores of hits are 0 before log Q comes off: they are rivals of score 0. Make their logits -inf")
@@ -235,6 +266,19 @@ def shifted_by_the_global_maximum(positive, negatives, log_q_positive, log_q_neg
     return ((_beside(target, rivals) - top).exp().sum(-1).log() + top - target).mean()
 
 
+@wrong("shifted by the largest negative: a target far above overflows, and where all are hits it is NaN. The row's own")
+def shifted_by_the_largest_negative(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    target, rivals = positive - log_q_positive, _without(hits, negatives - log_q_negatives)
+    top = rivals.amax(-1, keepdim=True)
+    return ((_beside(target, rivals) - top).exp().sum(-1).log() + top.squeeze(-1) - target).mean()
+
+
+@wrong("1 + Σ exp(s - s₊): a rival 710 above the target overflows. Take the row's maximum off instead")
+def shifted_by_the_target(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    target, rivals = positive - log_q_positive, _without(hits, negatives - log_q_negatives)
+    return (rivals - target.unsqueeze(-1)).exp().sum(-1).log1p().mean()
+
+
 @wrong("the maximum is taken off and not put back")
 def maximum_not_put_back(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     target, rivals = positive - log_q_positive, _without(hits, negatives - log_q_negatives)
@@ -247,6 +291,12 @@ def epsilon_in_the_logarithm(positive, negatives, log_q_positive, log_q_negative
     rivals = _without(hits, negatives - log_q_negatives)
     weights = torch.softmax(_beside(positive - log_q_positive, rivals), -1)
     return -(weights[..., 0] + 1e-7).log().mean()
+
+
+@wrong("the label points at a negative: it is the place where the target was put among its rivals")
+def label_of_a_negative(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    rivals = _without(hits, negatives - log_q_negatives)
+    return -torch.log_softmax(_beside(positive - log_q_positive, rivals), -1)[..., 1].mean()
 
 
 @wrong("the softmax twice: cross-entropy takes logits, and was given probabilities")
@@ -277,6 +327,11 @@ def over_the_targets(positive, negatives, log_q_positive, log_q_negatives, hits=
 @wrong("the sum over targets, not their mean")
 def summed(positive, negatives, log_q_positive, log_q_negatives, hits=None):
     return _loss(positive - log_q_positive, _without(hits, negatives - log_q_negatives)).sum()
+
+
+@wrong("divided by the number of rows: the mean is over all targets, at every position")
+def divided_by_rows(positive, negatives, log_q_positive, log_q_negatives, hits=None):
+    return _loss(positive - log_q_positive, _without(hits, negatives - log_q_negatives)).sum() / len(positive)
 
 
 @wrong("one loss for each target: take their mean")
@@ -319,10 +374,11 @@ def against_the_target(positive, negatives, log_q_positive, log_q_negatives, hit
 
 @right
 def target_by_target(positive, negatives, log_q_positive, log_q_negatives, hits=None):
-    log_qs, hits = log_q_negatives.expand(negatives.shape), torch.zeros(()) if hits is None else hits
+    hits = torch.zeros(()) if hits is None else hits
     m, losses = negatives.shape[-1], []
-    rows = (x.reshape(-1, m) for x in (negatives, log_qs, hits.expand(negatives.shape)))
-    for s, q, others, qs, is_hit in zip(positive.reshape(-1), log_q_positive.reshape(-1), *rows, strict=True):
+    log_q = torch.as_tensor(log_q_positive).expand(positive.shape).reshape(-1)
+    rows = (torch.as_tensor(x).expand(negatives.shape).reshape(-1, m) for x in (negatives, log_q_negatives, hits))
+    for s, q, others, qs, is_hit in zip(positive.reshape(-1), log_q, *rows, strict=True):
         left = [s - q] + [other - p for other, p, hit in zip(others, qs, is_hit, strict=True) if not hit]
         top = max(x.item() for x in left)
         losses.append(sum((x - top).exp() for x in left).log() + top - left[0])
