@@ -44,4 +44,4 @@ class GRU4Rec(nn.Module):
 
     def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
-        return states @ self.items(items).mT + self.bias[items]
+        return nn.functional.linear(states, self.items(items), self.bias[items])

@@ -55,7 +55,7 @@ class SASRec(nn.Module):
 
     def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
-        return states @ self.items(items).mT + self.bias[items]
+        return nn.functional.linear(states, self.items(items), self.bias[items])
 
     @takes(history="int b s")
     def weights(self, history: torch.Tensor) -> torch.Tensor:
