@@ -436,15 +436,15 @@ learnt = {}
 print(f"{'share in the log':34}", *(f"{x:6.2f}" for x in share.tolist()))
 for name, (loss, link) in LOSSES.items():
     found = fitted_scores(loss)
-    learnt[name] = torch.softmax(found, 0) if link == "softmax" else found.sigmoid()
-    print(f"{name:26} {link:7}", *(f"{x:6.2f}" for x in learnt[name].tolist()))
+    learnt[name] = (torch.softmax(found, 0) if link == "softmax" else found.sigmoid()).tolist()
+    print(f"{name:26} {link:7}", *(f"{x:6.2f}" for x in learnt[name]))
 
 figure, panels = plt.subplots(1, 2, figsize=(8.5, 2.8), sharey=True)
 for panel, names, link in (
     (panels[0], list(LOSSES)[1:3], "softmax of the scores"),
     (panels[1], list(LOSSES)[5:], "σ of the score"),
 ):
-    panel.bar(range(5), share, color="lightgrey", label="share in the log")
+    panel.bar(range(5), share.tolist(), color="lightgrey", label="share in the log")
     for name, marker in zip(names, "os^", strict=False):
         panel.plot(range(5), learnt[name], marker=marker, linestyle="", label=name)
     panel.set_xticks(range(5), "ABCDE")
@@ -605,7 +605,7 @@ other.text(fitted.best, min(fitted.validation), " kept", color="grey")
 plt.show()
 
 # %% [markdown]
-# The loss goes on falling, the ranking turns after two epochs. Click models are known for that (one epoch is often best in industry): sparse ids see their few events again and learn them by heart. Ten epochs, by decree, would have been wrong here, and too few for the retrieval model of the next section.
+# The loss goes on falling, the ranking turns after two epochs. Click models are known for that (one epoch is often best in industry): sparse ids see their few events again and learn them by heart. Ten epochs, by decree, would have been too many here, and too few for the retrieval model of the next section.
 #
 # **Killed.** Start it again with the same checkpoint, and it ends with the *same bits* as a run that nobody killed. (Here SASRec on 150 users, for four epochs.)
 
@@ -907,8 +907,8 @@ with torch.no_grad():
         )
 
 figure, axes = plt.subplots(figsize=(3.4, 3.2))
-small_mask = library.attention.candidate_mask.candidate_mask(history[:1, :6], candidates[:1, :5])[0, 0]
-print(f"6 events and 5 candidates: {small_mask.sum()} of {small_mask.numel()} pairs may attend")
+small_mask = library.attention.candidate_mask.candidate_mask_numpy(np.ones((1, 6), int), np.ones((1, 5), int))[0, 0]
+print(f"6 events and 5 candidates: {small_mask.sum()} of {small_mask.size} pairs may attend")
 axes.imshow(small_mask, cmap="cividis", vmin=0, vmax=1)
 axes.set_xticks(range(11), [*(f"h{i}" for i in range(1, 7)), *(f"c{i}" for i in range(1, 6))])
 axes.set_yticks(range(11), [*(f"h{i}" for i in range(1, 7)), *(f"c{i}" for i in range(1, 6))])
