@@ -272,13 +272,15 @@ for name, model in BASELINES.items():
 
 
 # %% tags=["raises-exception"]
-def like_rates(key, liked, order):
-    """Of each event, the smoothed like rate of its key: over everything, over everything else, over what came before."""
+def like_rates(key, times, liked):
+    """Of each event, the smoothed like rate of its key: over everything, everything else, and all earlier seconds."""
     base, total, likes = liked.mean(), np.bincount(key), np.bincount(key, liked)
-    before, so_far = np.empty(len(key)), np.zeros((2, len(total)))
-    for i in order:
-        before[i] = (so_far[1, key[i]] + base) / (so_far[0, key[i]] + 1)
-        so_far[:, key[i]] += 1, liked[i]
+    order, rows = np.lexsort((times, key)), np.arange(len(key))
+    new_key = np.diff(key[order], prepend=-1) != 0
+    new_second = new_key | (np.diff(times[order], prepend=-1) != 0)
+    first, now = (np.maximum.accumulate(np.where(new, rows, 0)) for new in (new_key, new_second))
+    so_far, before = np.append(0, liked[order].cumsum()), np.empty(len(key))
+    before[order] = (so_far[now] - so_far[first] + base) / (now - first + 1)
     return {
         "all": (likes[key] + base) / (total[key] + 1),
         "all but this one": (likes[key] - liked + base) / total[key],
@@ -287,9 +289,9 @@ def like_rates(key, liked, order):
 
 
 films = movielens.load()
-liked, order = (films.ratings >= 4).astype(int), np.argsort(films.timestamps, kind="stable")
+liked = (films.ratings >= 4).astype(int)
 for name, key in (("film", films.items), ("user", films.users)):
-    for how, feature in like_rates(key, liked, order).items():
+    for how, feature in like_rates(key, films.timestamps, liked).items():
         print(f"like rate of the {name}, {how:17} AUC {library.metrics.auc.auc_numpy(feature, liked):.3f}")
 
 # %% [markdown]
