@@ -169,7 +169,7 @@ print(
 #
 # ## 2 · Split by time, or the future leaks
 #
-# MovieLens-100K: 943 people, 1,682 films, 100,000 ratings with their seconds. The question at serving is "what next?", so each user's last event is for test and the
+# MovieLens-100K: 943 people, 1,682 films, 100,000 ratings and the second of each. The question at serving is "what next?", so each user's last event is for test and the
 # one before for validation.
 #
 # ### Your turn: leave one out
@@ -311,12 +311,12 @@ print("target ", window[:, 1:].tolist(), "- loss where both are real")
 films = movielens.load()
 data = library.training.next_item.NextItemData.of(films, length=25)
 events = sum(map(len, data.histories))
-print(f"all positions: {len(data.histories):,} windows an epoch, up to {data.length} targets each")
+print(f"all positions at once: {len(data.histories):,} windows an epoch, up to {data.length} targets each")
 print(f"a sample for each prefix: {events - len(data.histories):,} windows, one target each")
 print(f"longest history {max(map(len, data.histories))}: of it a random stretch is drawn anew each epoch")
 
 # %% [markdown]
-# Both ways teach a causal model the same predictions; the second costs a pass for each.
+# Both teach a causal model to predict after every prefix; the second pays a pass for each of them.
 #
 # **Negatives** are items that the user has not met. The usual loop draws until it finds one. This shortcut does not: "if the item was seen, take the next one". Items 1 to 6, of which 2 and 3 were seen:
 
@@ -376,7 +376,7 @@ from recattn_mini.training.binary_cross_entropy import binary_cross_entropy_nump
 check(binary_cross_entropy_numpy)
 
 # %% [markdown]
-# **Softmax** over the catalogue makes every other item a negative, and costs a score for each of them. So one samples. Whoever draws negatives from *the batch* draws popular items more often; each time they are a negative, and they are pushed
+# **Softmax** over the catalogue makes every other item a negative, and costs a score for each of them. So one samples. Whoever draws negatives from *the batch* draws popular items more often, and each time they are a negative they are pushed
 # down. The **logQ correction** subtracts from each score the logarithm of how often its item is drawn:
 #
 # $$\ell = -\log \frac{e^{s_+ - \log Q_+}}{e^{s_+ - \log Q_+} + \sum_{j} e^{s_j - \log Q_j}}$$
@@ -704,7 +704,7 @@ for one, other in (("SASRec", "popularity"), ("SASRec", "Markov"), ("SASRec", "G
 
 # %% [markdown]
 # A few seconds of training, one block of width 32, one seed: popularity is beaten beyond doubt. Markov is not: it is a table that anybody writes in five lines, it needs no training, and the interval of the difference holds 0. The same is true of SASRec against GRU4Rec at equal loss and negatives. Here is what was
-# recorded with more patience: three seeds, until validation stopped rising. First both models with the full softmax, then SASRec with other losses and negatives:
+# recorded with more patience: three seeds, the same seconds of training for every model, the epoch chosen on validation. First both models with the full softmax, then SASRec with other losses and negatives:
 
 # %% tags=["recorded"]
 RECORDED = {  # TODO: tests/experiments/run_movielens.py writes these to movielens_results.json; one number a seed
@@ -719,6 +719,7 @@ RECORDED = {  # TODO: tests/experiments/run_movielens.py writes these to moviele
     },
     "clicks": {
         "DIN": {"auc": [], "gauc": [], "log_loss": []},
+        "DIEN": {"auc": [], "gauc": [], "log_loss": []},
         "mean pooling": {"auc": [], "gauc": [], "log_loss": []},
     },
 }
