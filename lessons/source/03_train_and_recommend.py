@@ -225,12 +225,12 @@ print(f"{'HR@10, held out:':18}", *(f"{name:>10}" for name in BASELINES), "  the
 for split, row in hit_rates.items():
     print(f"{split:18}", *(f"{value:10.3f}" for value in row), "  ", list(BASELINES)[int(np.argmax(row))])
 
-figure, axes = plt.subplots(figsize=(6, 2.6))
+figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
 for i, (split, row) in enumerate(hit_rates.items()):
     axes.bar(np.arange(len(BASELINES)) + 0.27 * (i - 1), row, width=0.25, label=split)
 axes.set_xticks(range(len(BASELINES)), BASELINES)
 axes.set_ylabel("HR@10")
-axes.legend(frameon=False, title="held out", loc="upper left")
+axes.legend(frameon=False, title="held out", loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
@@ -774,6 +774,8 @@ print(
 )
 
 # %% [markdown]
+# In one block, for one user, the two agree. That is no law: with more blocks, heads or larger values they part (lesson 08).
+#
 # ## 9 · Ranking: does target attention beat the mean?
 #
 # Mean pooling shares every feature and the network on top with the DIN of section 6, and gets the same epochs. The test is paired: the AUC of each user under both.
