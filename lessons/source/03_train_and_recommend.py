@@ -840,7 +840,7 @@ for name, how in ASKED.items():
 
 # %% [markdown]
 # Asked about another film, it answers as well: **the weights depend on the candidate, and nothing depends on that**. What the interest does say is how generous this user is: without it AUC and log-loss are much worse. And GAUC is *better*, since generosity is no use for ordering one user's films and its noise is
-# gone. (So are seeds 1 and 2.)
+# gone. (Seeds 1 and 2 say the same.)
 #
 # A likely reason: DIN was made for a shop's log, where a history mixes bags, toys and phones and a candidate concerns few of them; here a label is a rating, which the film and the user's habit explain for the most part. Where the label is *planted* on the candidate's kind, target attention wins (lesson 02).
 # So: ask what the label depends on before you add attention, keep the ablation, and ask the trained model.
