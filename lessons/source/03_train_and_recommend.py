@@ -398,7 +398,7 @@ check(sampled_softmax_loss)
 def fitted_scores(loss, n=5):
     """The five scores that minimise the loss."""
     scores = torch.zeros(n, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([scores], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([scores], max_iter=500, tolerance_grad=1e-8, line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()
@@ -577,7 +577,7 @@ for gradient in (1e-4, 1.0, 1e4):
 
 # %% tags=["raises-exception", "nbval-ignore-output"]
 films = movielens.load()
-clicks = library.training.clicks.ClickData.of(films, length=20, batch=1024)
+clicks = library.training.clicks.ClickData.of(films, length=15, batch=1024)
 genres, occupations = library.data.impressions.genre_features(films), len(np.unique(films.occupations))
 
 
