@@ -43,7 +43,8 @@ def best_of_few(scores: np.ndarray, k: int, tied: bool = False) -> tuple[np.ndar
 def _level(scores: np.ndarray) -> np.ndarray:
     """The rows of one score all over, as a new user has -> (u)."""
     level = (scores[:, 0] == scores[:, -1]) & (scores[:, 0] == scores[:, scores.shape[1] // 2])
-    level[level] = (scores[level] == scores[level, :1]).all(axis=1)
+    if level.any():
+        level[level] = (scores[level] == scores[level, :1]).all(axis=1)
     return level
 
 

@@ -29,8 +29,9 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
     array([[1., 3., 0.]])
     """
     check_items(items, relevance.shape[1])
-    gains = np.take_along_axis(relevance, np.maximum(items, 0), axis=1)
-    gains[items < 0] = 0
+    first = np.arange(0, relevance.size, relevance.shape[1])[:, None]  # place of each user
+    gains = relevance.ravel()[items.astype(np.int64, copy=False) + first]
+    gains[items < 0] = 0  # and not the last item of the user before
     return gains
 
 

@@ -25,7 +25,7 @@ def reciprocal_rank_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.n
     hits = gains[:, :k] > 0
     first = hits.argmax(axis=1)
     best = hits[np.arange(len(hits)), first] / (first + 1)  # 0 where the first one is no hit: there is none
-    return np.where((judged > 0).any(axis=1), best, np.nan)
+    return np.where(judged.any(axis=1), best, np.nan)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")

@@ -29,9 +29,10 @@ def top_k_numpy(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     users, n = scores.shape
-    best, within = np.full((users, k), -1, np.int64), min(k, n)
+    best, within = np.empty((users, k), np.int64), min(k, n)
+    best[:, within:] = -1
     narrow, tied = n < 2 * BLOCKS and scores.itemsize <= 4, False
-    for start in range(0, users, rows := max(1, AT_ONCE // (4 * n if narrow else n))):
+    for start in range(0, users, rows := max(1, AT_ONCE // (2 * n if narrow else n))):
         part = np.ascontiguousarray(scores[start : start + rows])
         floor = part.max(keepdims=True) if narrow else _floor(part, within)
         if np.isnan(floor).any():  # a maximum passes NaN on: there is no pass to look for it

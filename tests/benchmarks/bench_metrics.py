@@ -76,7 +76,7 @@ def _users(users: int, n: int = 100) -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def _four(scores: np.ndarray, labels: np.ndarray, block: int = 8192) -> np.ndarray:
+def _four(scores: np.ndarray, labels: np.ndarray, block: int = 16384) -> np.ndarray:
     """The four metrics of each user; blocks of users, as `evaluate` takes them, find their arrays in the cache."""
     parts = []
     for start in range(0, len(scores), block):
