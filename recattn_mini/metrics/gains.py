@@ -52,7 +52,7 @@ def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
            [2, 0]])
     """
     if relevance.dtype == bool:  # all that is to be known of a user is how many
-        count = relevance.view(np.uint8).sum(axis=1, dtype=np.int32)  # adds bytes: NumPy adds bools one by one
+        count = np.einsum("un->u", relevance.view(np.int8), dtype=np.int32)  # twice as fast as .sum(axis=1)
         return np.arange(max(1, count.max())) < count[:, None]
     users, n = relevance.shape
     places = np.flatnonzero(relevance)

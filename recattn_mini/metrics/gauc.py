@@ -56,12 +56,11 @@ def _in_order(scores: np.ndarray, positive: np.ndarray, users: np.ndarray) -> tu
     keys <<= np.uint64(1)
     keys |= positive
     keys.sort()
-    new_user, new_score = np.ones((2, len(keys)), bool)
-    differ = keys[1:] ^ keys[:-1]
-    np.greater_equal(differ, np.uint64(1 << 33), out=new_user[1:])
-    np.greater(differ, np.uint64(1), out=new_score[1:])
-    keys &= np.uint64(1)
-    return new_user, new_score, keys.astype(bool)
+    positive = (keys.astype(np.uint8) & 1).astype(bool)
+    keys >>= np.uint64(1)
+    new_score = _changes(keys)
+    keys >>= np.uint64(32)
+    return _changes(keys), new_score, positive
 
 
 def _changes(x: np.ndarray) -> np.ndarray:

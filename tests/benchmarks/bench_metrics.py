@@ -196,7 +196,7 @@ def test_gauc_against_sklearn(benchmark: Any, ratio: Add) -> None:
         lambda: gauc_numpy(*flat),
         ">= 500",
         times=users / few,
-        rounds=3,
+        rounds=7,
         note=f"(scaled from {few} users) ",
     )
     benchmark.pedantic(gauc_numpy, flat, rounds=5)
