@@ -10,11 +10,12 @@ def check_items(items: np.ndarray, n: int, name: str = "items") -> None:
     smallest, largest = int(items.min()), int(items.max())
     if smallest < -1 or largest >= n:
         raise ValueError(f"{name} must be from 0 to n - 1 = {n - 1}, or -1 for none, got {smallest} to {largest}")
-    ordered = np.sort(items, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
-    if twice.any():
-        user, place = np.argwhere(twice)[0]
-        raise ValueError(f"{name}[{user}] has {ordered[user, place]} twice, expected each item once")
+    ordered = np.sort(items.astype(np.promote_types(np.int32, np.min_scalar_type(-n))), axis=1)  # twice as fast
+    flat = ordered.ravel()  # so are its neighbours; of those, some are two users'
+    users, places = np.divmod(np.flatnonzero((flat[1:] == flat[:-1]) & (flat[1:] >= 0)), items.shape[1])
+    if (twice := places < items.shape[1] - 1).any():
+        at = users[twice][0], places[twice][0]
+        raise ValueError(f"{name}[{at[0]}] has {ordered[at]} twice, expected each item once")
 
 
 def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -19,9 +19,11 @@ from recattn_mini.shapes import takes
 
 def _parts_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The sum of the precisions at the hits (u), and R (u), NaN for 0."""
-    hits, relevant = gains[:, :k] > 0, (judged > 0).sum(axis=1)
-    precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    return (precisions * hits).sum(axis=1), np.where(relevant == 0, np.nan, relevant)
+    hits, relevant = gains[:, :k] > 0, np.einsum("um->u", judged > 0, dtype=np.int64)
+    precisions = hits.cumsum(axis=1, dtype=np.float64)
+    precisions /= np.arange(1, hits.shape[1] + 1)
+    precisions *= hits
+    return precisions.sum(axis=1), np.where(relevant == 0, np.nan, relevant)
 
 
 def _parts(gains: torch.Tensor, judged: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:

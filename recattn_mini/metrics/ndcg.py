@@ -28,7 +28,7 @@ def ndcg_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     """
     if judged.dtype == bool:  # no sort: the best list of R ones is min(R, k) ones
         best = np.r_[0.0, dcg_numpy(np.tri(min(k, judged.shape[1]), dtype=bool), k)]
-        ideal = best[np.minimum(judged.sum(axis=1), k)]
+        ideal = best[np.minimum(np.einsum("um->u", judged, dtype=np.int64), k)]
     else:
         ideal = dcg_numpy(-np.sort(-judged.astype(np.float64), axis=1), k)
     return dcg_numpy(gains, k) / np.where(ideal == 0, np.nan, ideal)

@@ -23,8 +23,8 @@ def recall_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     >>> recall_numpy(np.array([[1, 0, 1], [0, 0, 0]]), np.array([[1, 1], [0, 0]]), 2)  # one of two; nothing to find
     array([0.5, nan])
     """
-    relevant = (judged > 0).sum(axis=1)
-    return (gains[:, :k] > 0).sum(axis=1) / np.where(relevant == 0, np.nan, relevant)
+    relevant = np.einsum("um->u", judged > 0, dtype=np.int64)
+    return np.einsum("ur->u", gains[:, :k] > 0, dtype=np.int64) / np.where(relevant == 0, np.nan, relevant)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")

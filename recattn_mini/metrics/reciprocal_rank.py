@@ -23,8 +23,9 @@ def reciprocal_rank_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.n
     array([0.5, 0. ])
     """
     hits = gains[:, :k] > 0
-    best = (hits / np.arange(1, hits.shape[1] + 1)).max(axis=1)
-    return np.where((judged > 0).any(axis=1), best, np.nan)
+    first = hits.argmax(axis=1)
+    best = hits[np.arange(len(hits)), first] / (first + 1)  # 0 where the first one is no hit: there is none
+    return np.where(judged.any(axis=1), best, np.nan)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")

@@ -13,7 +13,7 @@ Source  `np.argsort(kind="stable")` says what is meant; argpartition, torch.topk
 import numpy as np
 import torch
 
-from recattn_mini.metrics._sortable import sortable_bits
+from recattn_mini.metrics._sortable import best_of_few
 from recattn_mini.shapes import takes
 
 AT_ONCE = 2**18  # scores: what stays in the cache from one pass to the next
@@ -29,27 +29,21 @@ def top_k_numpy(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     users, n = scores.shape
-    best, within = np.full((users, k), -1, np.int64), min(k, n)
-    narrow = n < 2 * BLOCKS and scores.itemsize <= 4
-    for start in range(0, users, rows := max(1, AT_ONCE // (4 * n if narrow else n))):
+    best, within = np.empty((users, k), np.int64), min(k, n)
+    best[:, within:] = -1
+    narrow, tied = n < 2 * BLOCKS and scores.itemsize <= 4, False
+    for start in range(0, users, rows := max(1, AT_ONCE // (2 * n if narrow else n))):
         part = np.ascontiguousarray(scores[start : start + rows])
         floor = part.max(keepdims=True) if narrow else _floor(part, within)
         if np.isnan(floor).any():  # a maximum passes NaN on: there is no pass to look for it
             row, item = np.argwhere(np.isnan(part))[0].tolist()
             raise ValueError(f"scores must be without NaN, got nan at {(start + row, item)}")
-        best[start : start + rows, :within] = _packed(part, within) if narrow else _ranked(part, floor, within)
+        if narrow:
+            items, tied = best_of_few(part, within, tied)  # users come in kinds: the next are like these
+        else:
+            items = _ranked(part, floor, within)
+        best[start : start + rows, :within] = items
     return best
-
-
-def _packed(scores: np.ndarray, k: int) -> np.ndarray:
-    """Of few items: score and item in one integer, lowest first, so that there are no ties."""
-    keys = (~sortable_bits(scores)).astype(np.uint64)
-    masked = np.uint64(0xFF800000)  # what -inf has become
-    keys <<= np.uint64(32)
-    keys |= np.arange(scores.shape[1], dtype=np.uint64)
-    keys.partition(k - 1, axis=1)
-    best = np.sort(keys[:, :k], axis=1)
-    return np.where(best >> np.uint64(32) >= masked, -1, (best & np.uint64(0xFFFFFFFF)).astype(np.int64))
 
 
 def _floor(scores: np.ndarray, k: int) -> np.ndarray:

@@ -76,7 +76,7 @@ def _users(users: int, n: int = 100) -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def _four(scores: np.ndarray, labels: np.ndarray, block: int = 8192) -> np.ndarray:
+def _four(scores: np.ndarray, labels: np.ndarray, block: int = 16384) -> np.ndarray:
     """The four metrics of each user; blocks of users, as `evaluate` takes them, find their arrays in the cache."""
     parts = []
     for start in range(0, len(scores), block):
@@ -196,7 +196,7 @@ def test_gauc_against_sklearn(benchmark: Any, ratio: Add) -> None:
         lambda: gauc_numpy(*flat),
         ">= 500",
         times=users / few,
-        rounds=3,
+        rounds=7,
         note=f"(scaled from {few} users) ",
     )
     benchmark.pedantic(gauc_numpy, flat, rounds=5)
