@@ -80,6 +80,7 @@ def _hard_matrices(n: int, dtype: type) -> dict[str, np.ndarray]:
         "all certain": np.full_like(random, INF),
         "one candidate, the last": np.where(columns == n - 1, random, -INF).astype(dtype),
         "nine candidates": np.where(columns < 9, random, -INF).astype(dtype),
+        "an ulp apart": (1 + columns * 2.0**-23 + np.zeros_like(random)).astype(dtype),
         "rising": np.sort(random, axis=1),
         "falling": -np.sort(-random, axis=1),
         "periodic": (columns % 256 + np.zeros_like(random)).astype(dtype),
