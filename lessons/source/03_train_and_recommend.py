@@ -571,7 +571,7 @@ for gradient in (1e-4, 1.0, 1e4):
 # %% [markdown]
 # ## 6 · `fit`: when it stops, what it survives, what it says of NaN
 #
-# The loop is the same for every model here: order, negatives and dropout from one seed; gradients clipped; after each epoch a look at the validation part; the best weights are put back at the end. DIN as a ranker, to begin with: every rating is an
+# The loop is the same for every model here: order, negatives and dropout from one seed; gradients clipped; a rate that falls along half a cosine; after each epoch a look at the validation part; the best weights are put back at the end. DIN as a ranker, to begin with: every rating is an
 # impression, a like is four stars or more; each user's first events train, the next tenth validates, the last fifth tests. Validation is by GAUC, with a patience of two epochs:
 
 
