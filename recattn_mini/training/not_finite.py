@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+HUGE = 1e6  # no parameter of ours grows so large, unless steps are
+
 
 class NotFinite(ArithmeticError):
     """Training ran into NaN or infinity; the message names the step and a likely cause."""
@@ -22,10 +24,13 @@ def likely_cause(model: nn.Module, loss: Callable[..., torch.Tensor], batch: Nam
     for name, x in batch._asdict().items():
         if not x.isfinite().all():
             return f"{name} of the batch is not finite: is a feature missing, or divided by 0?"
+    for name, buffer in model.named_buffers():
+        if not buffer.isfinite().all():
+            return f"{name}, which is not trained, is not finite: was it made of missing values?"
     for name, parameter in model.named_parameters():
-        if not parameter.isfinite().all():
+        if not parameter.abs().max() < HUGE:
             return (
-                f"{name} was not finite before this step, so the step before was too large: "
+                f"{name} was not finite before this step, or beyond {HUGE:.0e}, so a step before was too large: "
                 "lower learning_rate, or the largest gradient norm"
             )
     with torch.no_grad():

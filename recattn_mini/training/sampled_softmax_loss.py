@@ -4,8 +4,8 @@ r"""Sampled softmax with logQ correction: the softmax over a catalogue, learnt f
 
 Axes    positive (...), negatives (... m); hits (... m), True where a negative is the target itself -> a number.
 Why     Q is how often an item is drawn. Of some candidates one is the true next item, the others were drawn: it is item
-        j with odds P_j / Q_j, and s - log Q learns the log of these, so s learns log P, whatever m is. Without log Q,
-        s learns log P - log Q: popular items, which are drawn more often, are pushed down.
+        j with odds P_j / Q_j, and s - log Q learns the log of these, so s learns log P, whatever m is, if hits are
+        counted in. Without log Q, s learns log P - log Q: popular items, drawn more often, are pushed down.
         Or estimate the full sum: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) has the
         mean Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
 Rule    A hit would push the target down as its own negative. Negatives of a batch are the other users' targets: Q is

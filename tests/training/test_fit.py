@@ -228,8 +228,20 @@ def exploded(data, model):
     model[0].bias.data.fill_(float("inf"))
 
 
+def enormous(data, model):
+    model[3].weight.data.fill_(1e30)
+
+
+def of_missing_values(data, model):
+    model.register_buffer("genres", torch.tensor([1.0, float("nan")]))
+
+
 def nothing(data, model):
     pass
+
+
+def with_genres(model, batch):
+    return squares(model, batch) + model.genres.sum()
 
 
 def log_of_zero(model, batch):
@@ -241,11 +253,13 @@ def log_of_zero(model, batch):
     [
         (network(), squares, poisoned, "x of the batch is not finite"),
         (network(), squares, exploded, "0.bias was not finite before"),
+        (network(), squares, enormous, r"3.weight was .* or beyond 1e\+06"),
+        (network(), with_genres, of_missing_values, "genres, which is not trained, is not finite"),
         (nn.Sequential(nn.Linear(1, 1, bias=False), Log()), squares, nothing, r"1 \(Log\) is the first layer"),
         (network(), log_of_zero, nothing, "loss is not"),
         (Root(), squares, nothing, "its gradient is not"),
     ],
-    ids=["batch", "parameter", "layer", "loss", "gradient"],
+    ids=["batch", "parameter", "huge parameter", "buffer", "layer", "loss", "gradient"],
 )
 def test_not_finite_says_why(model, loss, spoil, cause):
     data = Line()
