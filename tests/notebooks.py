@@ -1,12 +1,25 @@
 """What the tests of notebooks share: run one, read what its cells say."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
+import torch
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def printing_as_before() -> Iterator[None]:
+    """A lesson's cells set how numbers are printed and figures drawn; the tests after it shall not notice."""
+    with np.printoptions(), plt.rc_context():
+        yield
+    torch.set_printoptions(profile="default")
 
 
 def run(text: str, folder: Path, **environment: str) -> nbformat.NotebookNode:

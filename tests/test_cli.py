@@ -337,7 +337,7 @@ def test_reset_of_a_lesson_keeps_and_writes(lesson: Path, fresh: str):
     [
         (["reset", "softmax_nunpy"], "no exercise is called softmax_nunpy; did you mean softmax_numpy?"),
         (["hint", "sotfmax"], "did you mean softmax?"),
-        (["hint", "qqqq"], "there are additive_attention"),
+        (["hint", "qqqq"], "there are adam_step, additive_attention"),
         (["hint", "softmax", "4"], "a hint's number is 1 to 3, got 4"),
         (["reset", "--lesson", "77"], "no one lesson begins with '77'; there are 01_tiny"),
         (["reset"], "name an exercise"),

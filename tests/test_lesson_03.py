@@ -6,7 +6,7 @@ import os
 import jupytext
 import pytest
 import torch
-from notebooks import ROOT
+from notebooks import ROOT, printing_as_before
 from torch.utils.flop_counter import FlopCounterMode
 
 from recattn_mini.attention.encoder_block import EncoderBlock
@@ -18,9 +18,10 @@ RESULTS = ROOT / "tests" / "experiments" / "movielens_results.json"
 def defined(*tags: str) -> dict:
     """The names that the lesson's cells with these tags define."""
     names: dict = {}
-    for tag in ("imports", *tags):
-        [source] = [c.source for c in CELLS if tag in c.metadata.get("tags", [])]
-        exec(source, names)
+    with printing_as_before():
+        for tag in ("imports", *tags):
+            [source] = [c.source for c in CELLS if tag in c.metadata.get("tags", [])]
+            exec(source, names)
     return names
 
 

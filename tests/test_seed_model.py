@@ -11,7 +11,7 @@ import jupytext
 import numpy as np
 import pytest
 import torch
-from notebooks import ROOT
+from notebooks import ROOT, printing_as_before
 from sklearn.metrics import roc_auc_score
 
 CELLS = jupytext.read(ROOT / "lessons" / "source" / "02_design_an_attention_model.py", fmt="py:percent").cells
@@ -42,8 +42,9 @@ def recorded() -> dict:
 def lesson() -> dict:
     """The lesson's port, and the numbers that it draws."""
     names: dict = {"np": np, "torch": torch}
-    for source in (cell("imports"), cell("port")):
-        exec(source, names)
+    with printing_as_before():
+        for source in (cell("imports"), cell("port")):
+            exec(source, names)
     return names
 
 

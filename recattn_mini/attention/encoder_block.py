@@ -123,8 +123,8 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, d: int, h: int, f: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.attention = MultiHeadAttention(d, h)
-        self.norm_1, self.norm_2 = nn.LayerNorm(d, bias=False), nn.LayerNorm(d, bias=False)
+        self.norm_1, self.attention = nn.LayerNorm(d, bias=False), MultiHeadAttention(d, h)
+        self.norm_2 = nn.LayerNorm(d, bias=False)
         self.w_in, self.w_out = nn.Linear(d, f, bias=False), nn.Linear(f, d, bias=False)
         self.dropout = nn.Dropout(dropout)
 
