@@ -12,10 +12,12 @@ the README's table has a row `softmax`. The library *is* the answer key: lessons
     h  query heads            s  key positions         e  width of v            n  candidate items
     g  key/value heads        a  width of a score's    c  width of k where it   k  cutoff of a ranking
                                  hidden layer             differs from q's      r  rank, counted from 1
-    m  what a user could      f  features of an item
-       have gained
+    m  what a user could      f  features of an item;
+       have gained;              hidden width of a
+       negatives of a loss       feed-forward network
 
-Tensors are laid out `(b h t d)`. Functions that treat all leading axes alike say `(... t d)`.
+A file that needs a letter more (k interests, m rows of a table of positions) says so. Tensors are laid out
+`(b h t d)`. Functions that treat all leading axes alike say `(... t d)`.
 
 **Masks** are boolean and `True` means "may attend", as in `torch.nn.functional.scaled_dot_product_attention`
 (`nn.MultiheadAttention` means the opposite). They broadcast to `(... t s)`. A row with nothing to attend to gives
