@@ -159,9 +159,12 @@ def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form:
 
 def _looks(x: Any) -> tuple[Any, ...] | None:
     """All that a check of shapes, dtypes and counts sees of an argument; None if it may see more."""
-    if isinstance(x, (np.ndarray, torch.Tensor)):
+    if x is None:
+        return ()
+    try:
         return type(x), x.shape, x.dtype
-    return (type(x), x) if x is None or isinstance(x, (int, float)) else None
+    except AttributeError:
+        return (type(x), x) if isinstance(x, (int, float)) else None
 
 
 def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

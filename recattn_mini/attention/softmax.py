@@ -61,6 +61,5 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
     top = wide.detach().amax(-1, keepdim=True).clamp(min=torch.finfo(wide.dtype).min)
     # 2^(x log₂ e), not e^x: on a CPU torch's exp is forty times slower where x is -inf, as behind a mask
     parts = (wide - top).mul_(LOG2_E).exp2_()
-    return (parts * (1 / parts.sum(-1, keepdim=True).clamp(min=1))).to(
-        x.dtype
-    )  # the sum is at least 1, or the row empty
+    total = parts.sum(-1, keepdim=True)  # at least 1, for the largest score is worth 2^0; or 0, where there is nothing
+    return (parts * total.clamp(min=1).reciprocal()).to(x.dtype)
