@@ -13,15 +13,16 @@ import jupytext
 import numpy as np
 import pytest
 import torch
-from notebooks import ROOT
+from notebooks import ROOT, printing_as_before
 
 from recattn_mini.data import planted
 
 CELLS = jupytext.read(ROOT / "lessons" / "source" / "02_design_an_attention_model.py", fmt="py:percent").cells
 LESSON: dict = {}
-for tag in ("imports", "planted", "recorded-auc"):
-    [source] = [c.source for c in CELLS if tag in c.metadata.get("tags", [])]
-    exec(source, LESSON)
+with printing_as_before():  # a plain run imports this file too, to look for examples in it
+    for tag in ("imports", "planted", "recorded-auc"):
+        [source] = [c.source for c in CELLS if tag in c.metadata.get("tags", [])]
+        exec(source, LESSON)
 WORLDS = range(5)
 
 
