@@ -78,7 +78,8 @@ class ClickData:
 
     def validate(self, model: ClickModel) -> float:
         """GAUC of the validation impressions."""
-        return self._predict(model, self.split.validation).figures()["gauc"]
+        told = self._predict(model, self.split.validation)
+        return gauc_numpy(told.probabilities, told.labels, told.users)
 
     def evaluate(self, model: ClickModel) -> Predictions:
         """What the model says of the test impressions."""
