@@ -23,9 +23,12 @@ A file that needs a letter more (k interests, m rows of a table of positions) sa
 (`nn.MultiheadAttention` means the opposite). They broadcast to `(... t s)`. A row with nothing to attend to gives
 zeros, never NaN, and every gradient stays finite.
 
+**Half precision** is for the PyTorch forms, which widen softmax and norms to float32. The NumPy forms compute in the
+dtype that they are given, and float16 overflows there at 65,504.
+
 **Imports point one way**; nothing imports what stands to its right:
 
-    shapes ← attention, metrics, data ← models ← training ← pretrained ← exercises ← notebook ← judge
+    shapes ← attention, metrics, data ← models ← training ← exercises ← notebook ← judge
         ← progress ← check, answers, lessons ← cli
 
 **Bad input** raises a `ValueError` that names the argument, what came and what was expected (`shapes.takes`).

@@ -62,13 +62,9 @@ class Expected(NamedTuple):
 
 def _kind(x: Any) -> str:
     if isinstance(x, torch.Tensor):
-        return (
-            "bool"
-            if x.dtype == torch.bool
-            else "float"
-            if x.is_floating_point()
-            else "complex" * x.is_complex() or "int"
-        )
+        if x.is_complex():
+            return "complex"
+        return "bool" if x.dtype == torch.bool else "float" if x.is_floating_point() else "int"
     return {"b": "bool", "f": "float", "i": "int", "u": "int"}.get(x.dtype.kind, "other")
 
 
@@ -105,7 +101,8 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
     if _kind(x) not in ACCEPTED.get(expected.dtype, (expected.dtype,)):
         want = {"bool": "bool (True = may attend)", "scores": "floating"}.get(expected.dtype, expected.dtype)
         raise ValueError(f"{name} must be {want}, got {x.dtype}")
-    if expected.dtype == "float" and x.dtype != (first := sizes.setdefault("dtype", (x.dtype, name)))[0]:
+    first = sizes.setdefault("dtype", (x.dtype, name)) if expected.dtype == "float" else (x.dtype, name)
+    if x.dtype != first[0] and not (form is torch.Tensor and _autocasts()):
         raise ValueError(f"{name} must be {first[0]} as {first[1]} is, got {x.dtype}")
     shape = tuple(x.shape)
     if not _fits(shape, expected, sizes):
@@ -157,6 +154,11 @@ def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form:
         raise ValueError(f"{name} must broadcast to each other, got {' and '.join(map(str, shapes))}") from None
 
 
+def _autocasts() -> bool:
+    """Under torch.autocast one call sees two dtypes: what was cast already, and parameters that are yet to be."""
+    return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+
+
 def _looks(x: Any) -> tuple[Any, ...] | None:
     """All that a check of shapes, dtypes and counts sees of an argument; None if it may see more."""
     if x is None:
@@ -193,7 +195,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             if torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
                 return function(*args, **kwargs)
-            looks = (*map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
+            looks = (_autocasts(), *map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
             remembered = not by_value and None not in looks
             if not remembered or looks not in passed:
                 bound, sizes = signature.bind(*args, **kwargs), Sizes()

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import recattn_mini.attention
+from recattn_mini.attention.additive_pooling import AdditivePooling
+from recattn_mini.attention.encoder_block import EncoderBlock
 from recattn_mini.shapes import takes
 
 
@@ -364,3 +366,14 @@ def test_values_are_looked_at_every_time():
     f(torch.tensor([0.5]))
     with pytest.raises(ValueError, match=r"probabilities from 0 to 1, got 1\.5"):
         f(torch.tensor([1.5]))
+
+
+def test_under_autocast_a_call_may_see_two_dtypes_and_only_there():
+    block, x = EncoderBlock(6, 2, 10), torch.ones(2, 3, 6)
+    pooling = AdditivePooling(6, 4)
+    for _ in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert pooling(block(x)).isfinite().all()
+            assert pooling(x.bfloat16()).dtype == torch.bfloat16
+        with pytest.raises(ValueError, match=r"w_hidden must be torch.bfloat16 as x is, got torch.float32"):
+            pooling(x.bfloat16())

@@ -5,7 +5,7 @@ r"""Additive attention (Bahdanau): a small network scores each pair of query and
 Axes    q (... t d), k (... s c), v (... s e); W_q (a d), W_k (a c), w_score (a).
 Rule    q and k may differ in width. tanh bounds the score by Σ|w_score|, so it needs no √d.
         A query that may attend to nothing gets zeros.
-Cost    O(t·s·a) time and, written plainly, O(t·s·a) memory; the dot product needs O(t·s).
+Cost    O(t·d·a + s·c·a + t·s·(a+e)) time; written plainly O(t·s·a) memory, where the dot product has O(t·s).
 Asked   "Additive or dot product: which, when, and what does each cost? Why the tanh?"
 Source  Bahdanau, Cho, Bengio 2015, app. A.1.2. https://arxiv.org/abs/1409.0473
 """

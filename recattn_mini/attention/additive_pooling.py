@@ -8,42 +8,43 @@ Rule    What is averaged is x itself, not its hidden layer. b stands inside the 
         w_score is one query for all users and all candidates: a user's vector can be computed before the candidate
         is known, which DIN's cannot.
 Cost    O(s·d·a) time, O(s·a) memory.
-Asked   "Where is the query? What does it do that mean pooling does not, and that DIN does and it does not?"
+Asked   "Where is the query? What can it do that mean pooling cannot, and what can DIN do that it cannot?"
 Source  Yang et al. 2016 (HAN), eq. 5-7. https://aclanthology.org/N16-1174; NAML and NRMS (2019) pool words and news so.
 """
-
-import math
 
 import numpy as np
 import torch
 from torch import nn
 
+from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
 from recattn_mini.attention.softmax import softmax, softmax_numpy
 from recattn_mini.shapes import takes
 
 
-@takes(x="... s d", w="a d", b="a", w_score="a", mask="bool (... s)")
+@takes(x="... s d", w_hidden="a d", b_hidden="a", w_score="a", mask="bool (... s)")
 def additive_pooling_numpy(
-    x: np.ndarray, w: np.ndarray, b: np.ndarray, w_score: np.ndarray, mask: np.ndarray | None = None
+    x: np.ndarray, w_hidden: np.ndarray, b_hidden: np.ndarray, w_score: np.ndarray, mask: np.ndarray | None = None
 ) -> np.ndarray:
-    """x (... s d), w (a d), b (a), w_score (a), mask (... s), True = may be pooled -> (... d).
+    """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
-    >>> x, w = np.array([[8.0], [4.0]]), np.arctanh([[0.5]]) / 4
-    >>> b = -4 * w[0]  # tanh(w x + b) is 0.5 and 0
-    >>> additive_pooling_numpy(x, w, b, np.array([2 * np.log(3)])).round(6)  # scores log 3 and 0: odds 3 to 1
+    >>> x, w_hidden = np.array([[8.0], [4.0]]), np.arctanh([[0.5]]) / 4
+    >>> b_hidden = -4 * w_hidden[0]  # tanh(W x + b) is 0.5 and 0
+    >>> additive_pooling_numpy(x, w_hidden, b_hidden, np.array([2 * np.log(3)])).round(6)  # scores log 3 and 0
     array([7.])
     """
-    scores = np.tanh(x @ w.T + b) @ w_score  # (... s)
-    if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
-    return (softmax_numpy(scores)[..., None, :] @ x)[..., 0, :]
+    scores = np.tanh(x @ w_hidden.T + b_hidden) @ w_score  # (... s)
+    return (softmax_numpy(masked_scores_numpy(scores, mask))[..., None, :] @ x)[..., 0, :]
 
 
-@takes(x="... s d", w="a d", b="a", w_score="a", mask="bool (... s)")
+@takes(x="... s d", w_hidden="a d", b_hidden="a", w_score="a", mask="bool (... s)")
 def additive_pooling(
-    x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, w_score: torch.Tensor, mask: torch.Tensor | None = None
+    x: torch.Tensor,
+    w_hidden: torch.Tensor,
+    b_hidden: torch.Tensor,
+    w_score: torch.Tensor,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """x (... s d), w (a d), b (a), w_score (a), mask (... s), True = may be pooled -> (... d).
+    """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
     Nothing to pool gives zeros, and no NaN in any gradient.
 
@@ -53,10 +54,8 @@ def additive_pooling(
     >>> additive_pooling(x, zero[:, None], zero, zero, torch.tensor([True, False]))
     tensor([8.])
     """
-    scores = torch.tanh(x @ w.mT + b) @ w_score  # (... s)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    return (softmax(scores)[..., None, :] @ x)[..., 0, :]
+    scores = torch.tanh(x @ w_hidden.mT + b_hidden) @ w_score  # (... s)
+    return (softmax(masked_scores(scores, mask))[..., None, :] @ x)[..., 0, :]
 
 
 class AdditivePooling(nn.Module):

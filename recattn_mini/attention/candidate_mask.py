@@ -33,7 +33,7 @@ def candidate_mask_numpy(history: np.ndarray, candidates: np.ndarray) -> np.ndar
     real = np.concatenate([history, candidates], axis=-1) != 0  # (b s+n)
     key = np.arange(real.shape[-1])
     query = key[:, None]
-    visible = (key <= query) & ((key < history.shape[-1]) | (key == query))  # causal, but a candidate is its own secret
+    visible = (key <= query) & ((key < history.shape[-1]) | (key == query))  # causal, but no candidate sees another
     return (visible & real[:, None, :] & real[:, :, None])[:, None]
 
 
@@ -43,5 +43,5 @@ def candidate_mask(history: torch.Tensor, candidates: torch.Tensor) -> torch.Ten
     real = torch.cat([history, candidates], dim=-1) != 0  # (b s+n)
     key = torch.arange(real.shape[-1], device=real.device)
     query = key[:, None]
-    visible = (key <= query) & ((key < history.shape[-1]) | (key == query))  # causal, but a candidate is its own secret
+    visible = (key <= query) & ((key < history.shape[-1]) | (key == query))  # causal, but no candidate sees another
     return (visible & real[:, None, :] & real[:, :, None])[:, None]

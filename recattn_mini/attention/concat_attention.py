@@ -6,7 +6,8 @@ Axes    q (... t d), k (... s c), v (... s e); W (a d+c), w_score (a).
 Rule    W [q; k] = W_left q + W_right k, so this is additive attention with its two matrices in one.
         Keras's `score_mode="concat"` is something else: it has no matrix and sums tanh(q + k).
         A query that may attend to nothing gets zeros.
-Cost    O(t·s·a) time and memory.
+Cost    O((t+s)·a·(d+c) + t·s·(a+e)) time and O(t·s·a) memory by that rule; with the pairs laid out side by side, as the
+        NumPy form has them, O(t·s·a·(d+c)) and O(t·s·(d+c)).
 Asked   "Is concat attention different from additive attention?"
 Source  Luong, Pham, Manning 2015, sec. 3.1, "concat". https://arxiv.org/abs/1508.04025
 """
@@ -56,12 +57,6 @@ def concat_attention(
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """q (... t d), k (... s c), v (... s e), w (a d+c), w_score (a), mask bool (... t s) -> (... t e)."""
-    *lead, t, s = *q.shape[:-1], k.shape[-2]
-    pairs = torch.cat(
-        [
-            q[..., :, None, :].expand(*lead, t, s, q.shape[-1]),
-            k[..., None, :, :].expand(*lead, t, s, k.shape[-1]),
-        ],
-        -1,
-    )  # (... t s d+c)
-    return softmax(masked_scores(torch.tanh(pairs @ w.mT) @ w_score, mask)) @ v
+    w_q, w_k = w.split([q.shape[-1], k.shape[-1]], dim=-1)  # W [q; k] = W_q q + W_k k: no pair is built
+    hidden = torch.tanh((q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :])  # (... t s a)
+    return softmax(masked_scores(hidden @ w_score, mask)) @ v

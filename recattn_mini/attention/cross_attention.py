@@ -3,9 +3,9 @@ r"""Cross-attention: one sequence asks, another one answers.
     out = multi_head_attention( x, context, context )
 
 Axes    x (b t d) asks, context (b s c) is read; W_q (a d), W_k (a c), W_v (a c), W_o (d a); heads of width a/h.
-Rule    The output has x's length. Its padding mask hides keys of the context, (b 1 1 s); a causal mask has no meaning
+Rule    The output has x's length. The padding mask hides keys of the context, (b 1 1 s); a causal mask has no meaning
         here, as positions of x and of the context do not correspond. With candidates as x and the history as context
-        it is target attention, and every candidate is scored on its own.
+        it is target attention, and every candidate is scored on its own. A query that may attend to nothing gets zeros.
 Cost    O(t·d·a + s·c·a + t·s·a) time: keys and values of a user are projected once for any number of candidates.
 Asked   "Which side is the query? What does it cost with N candidates, and what can be computed before they come?"
 Source  Vaswani et al. 2017, sec. 3.2.3, "encoder-decoder attention". https://arxiv.org/abs/1706.03762

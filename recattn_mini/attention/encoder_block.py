@@ -1,4 +1,4 @@
-r"""Encoder block: self-attention, then a small network for each position, each added to what came in.
+r"""Encoder block: self-attention, then a feed-forward network for each position, each added to what came in.
 
     pre-norm     x ← x + attention(norm x);   x ← x + W_out relu(W_in norm x)
     post-norm    x ← norm(x + attention x);   x ← norm(x + W_out relu(W_in x))
@@ -6,8 +6,10 @@ r"""Encoder block: self-attention, then a small network for each position, each 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a), W_in (f d), W_out (d f), scales (d); mask broadcasts to (b h t t).
 Rule    Each sublayer has its own norm, and is added to x, not to the normalised x. Pre-norm leaves a path from the last
         layer to the first without a norm in it, and the stack needs one more at its end. A position that may attend to
-        nothing passes on through the residual.
-Cost    O(t·d·(4a + 2f) + t²·a) time; 4·d·a + 2·d·f + 2·d parameters.
+        nothing passes on through the residual. Attention mixes positions, linearly in their values; the network is
+        what transforms each of them. SASRec as published adds the *normalised* x.
+Cost    t·d·(4a + 2f) + 2·t²·a multiplications; 4·d·a + 2·d·f + 2·d parameters; with a = d and f = 4d
+        two thirds of both are the network's, but for the pairs.
 Asked   "Pre- or post-norm: what happens to the gradient at depth? What is the feed-forward network for?"
 Source  Vaswani et al. 2017, sec. 3.1, 3.3; Xiong et al. 2020, sec. 3. https://arxiv.org/abs/2002.04745
 """

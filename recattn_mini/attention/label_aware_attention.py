@@ -35,8 +35,8 @@ def label_aware_attention_numpy(
     [3.0, 3.762, 4.0]
     """
     _check_power(p)
-    scores = (interests @ item[..., None])[..., 0] ** p  # (... k)
-    weights = softmax_numpy(scores if mask is None else np.where(mask, scores, -np.inf))
+    scores = (interests @ item[..., None])[..., 0] ** int(p)  # (... k)
+    weights = softmax_numpy(masked_scores_numpy(scores, mask))
     return (weights[..., None, :] @ interests)[..., 0, :]
 
 
@@ -51,8 +51,8 @@ def label_aware_attention(
     [4.07, 8.0]
     """
     _check_power(p)
-    scores = (interests @ item[..., None])[..., 0] ** p  # (... k)
-    weights = softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf))
+    scores = (interests @ item[..., None])[..., 0] ** int(p)  # (... k)
+    weights = softmax(masked_scores(scores, mask))
     return (weights[..., None, :] @ interests)[..., 0, :]
 
 

@@ -93,7 +93,7 @@ def combined_mask(*masks: torch.Tensor) -> torch.Tensor:
     return functools.reduce(operator.and_, masks)
 
 
-@takes(scores="... t s", mask="bool (... t s)")
+@takes(scores="... s", mask="bool (... s)")
 def masked_scores_numpy(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Scores (... t s) with -inf where the mask says no; no mask allows everything.
 
@@ -103,7 +103,7 @@ def masked_scores_numpy(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarr
     return scores if mask is None else np.where(mask, scores, -np.inf)
 
 
-@takes(scores="... t s", mask="bool (... t s)")
+@takes(scores="... s", mask="bool (... s)")
 def masked_scores(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Scores (... t s) with -inf where the mask says no; no mask allows everything."""
     return scores if mask is None else torch.where(mask, scores, -math.inf)

@@ -4,8 +4,9 @@ r"""Multi-head attention: h attentions side by side, each over its own slice of 
     out    = [head_1 … head_h] W_oᵀ
 
 Axes    q (b t d), k (b s c), v (b s e); W_q (a d), W_k (a c), W_v (a e), W_o (d a); heads of width a/h.
-Rule    The scale is √(a/h), the width of a head. A mask (t s) or (b 1 1 s) is shared by all heads. No biases: a bias of
-        the keys adds q_t·b to all scores of a query, and the softmax forgets it. h changes no parameter count.
+Rule    The scale is √(a/h), the width of a head. A mask (t s) or (b 1 1 s) is shared by all heads. h changes no
+        parameter count. W_o sums what the heads found, Σ_i head_i W_o[:, i]ᵀ: without it each fills a slice of its own.
+        No biases, for brevity; the keys' would add q_t·b to all scores of a query, and the softmax would forget it.
         A query that may attend to nothing gets zeros.
 Cost    O((t+s)·d·a + t·s·a) time, O(h·t·s) memory for the weights.
 Asked   "Write it without einsum. Does h change the parameter count? Why many heads, and why W_o?"
@@ -23,13 +24,14 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
+@takes(a="count", h="count")
 def head_width(a: int, h: int) -> int:
     """The width of one of h heads that share the width a.
 
     >>> head_width(64, 8)
     8
     """
-    if h < 1 or a % h:
+    if a % h:
         raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
     return a // h
 

@@ -6,6 +6,7 @@ Axes    candidates (b n d), history (b s d); W_q, W_k, W_v (a d), W_o (d a); h h
 Rule    Candidates are queries: scored together or one by one, they get the same, since none sees another. Swapped, each
         event would ask for candidates, and the result would be (b s d). Keys and values are the history's, W_k and W_v
         its two views. Nothing says when an event was: add positions to the history if its order matters.
+        Its weights sum to one, so it says what the matching events are like, and not, as DIN does, how many they are.
         A candidate whose history is empty gets zeros; the mask is (b 1 1 s).
 Cost    O((n+s)·d·a + n·s·a) time; k and v are projected once a user, for all n candidates.
 Asked   "Who is query, key and value when a user's history meets n candidates? What can be cached? DIN or this?"

@@ -4,7 +4,8 @@ r"""Multiplicative attention (Luong's "general"): one matrix between query and k
 
 Axes    q (... t d), k (... s c), v (... s e); W (d c).
 Rule    W need not be square, so q and k may differ in width; W is not symmetric, so q and k don't swap.
-        W = W_qᵀ W_k / √d is scaled dot-product attention with projections: the low-rank form of this one.
+        W = W_qᵀ W_k / √a, of W_q (a d) and W_k (a c), is scaled dot-product attention with projections; with a below
+        d and c it is the low-rank form of this one.
         A query that may attend to nothing gets zeros.
 Cost    O(t·d·c + t·s·(c+e)) time, O(t·s) memory, d·c parameters.
 Asked   "What is the bilinear score, and how does it relate to W_Q and W_K?"

@@ -22,17 +22,17 @@ from recattn_mini.attention.additive_pooling import AdditivePooling, additive_po
 from recattn_mini.shapes import takes
 
 
-@takes(words="... s d", w_conv="e d w", b_conv="e", w="a e", b="a", w_score="a", mask="bool (... s)")
+@takes(words="... s d", w_conv="e d w", b_conv="e", w_hidden="a e", b_hidden="a", w_score="a", mask="bool (... s)")
 def naml_words_numpy(
     words: np.ndarray,
     w_conv: np.ndarray,
     b_conv: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray,
+    w_hidden: np.ndarray,
+    b_hidden: np.ndarray,
     w_score: np.ndarray,
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
-    """words (... s d), w_conv (e d w), b_conv (e), w (a e), b, w_score (a), mask (... s), True = a word -> (... e).
+    """words (... s d), w_conv (e d w), b_conv (e), w_hidden (a e), b_hidden and w_score (a), mask (... s) -> (... e).
 
     >>> words, zero = np.array([[1.0], [2.0], [6.0]]), np.zeros(1)
     >>> naml_words_numpy(words, np.ones((1, 1, 3)), zero, zero[:, None], zero, zero)  # mean of 0+1+2, 1+2+6, 2+6+0
@@ -44,26 +44,26 @@ def naml_words_numpy(
     room = [(0, 0)] * (words.ndim - 2) + [((size - 1) // 2, size // 2), (0, 0)]
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(words, room), size, axis=-2)  # (... s d w)
     features = np.maximum(windows.reshape(*words.shape[:-1], -1) @ w_conv.reshape(len(w_conv), -1).T + b_conv, 0)
-    return additive_pooling_numpy(features, w, b, w_score, mask)
+    return additive_pooling_numpy(features, w_hidden, b_hidden, w_score, mask)
 
 
-@takes(words="... s d", w_conv="e d w", b_conv="e", w="a e", b="a", w_score="a", mask="bool (... s)")
+@takes(words="... s d", w_conv="e d w", b_conv="e", w_hidden="a e", b_hidden="a", w_score="a", mask="bool (... s)")
 def naml_words(
     words: torch.Tensor,
     w_conv: torch.Tensor,
     b_conv: torch.Tensor,
-    w: torch.Tensor,
-    b: torch.Tensor,
+    w_hidden: torch.Tensor,
+    b_hidden: torch.Tensor,
     w_score: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """words (... s d), w_conv (e d w), b_conv (e), w (a e), b, w_score (a), mask (... s), True = a word -> (... e)."""
+    """words (... s d), w_conv (e d w), b_conv (e), w_hidden (a e), b_hidden, w_score (a), mask (... s) -> (... e)."""
     if mask is not None:
         words = words.masked_fill(~mask[..., None], 0)  # a padding word must not be read by its neighbours
     size = w_conv.shape[-1]
     windows = F.pad(words, (0, 0, (size - 1) // 2, size // 2)).unfold(-2, size, 1)  # (... s d w)
     features = (windows.flatten(-2) @ w_conv.flatten(1).mT + b_conv).relu()
-    return additive_pooling(features, w, b, w_score, mask)
+    return additive_pooling(features, w_hidden, b_hidden, w_score, mask)
 
 
 class NAMLWords(nn.Module):
@@ -79,9 +79,9 @@ class NAMLWords(nn.Module):
 
     def forward(self, words: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """words (... s d), mask (... s), True = a word -> (... e)."""
-        w_conv, b_conv = self.conv.parameters()
+        assert self.conv.bias is not None
         pooling = self.pooling.hidden.weight, self.pooling.hidden.bias, self.pooling.score.weight[0]
-        return naml_words(words, w_conv, b_conv, *pooling, mask)
+        return naml_words(words, self.conv.weight, self.conv.bias, *pooling, mask)
 
 
 class NAMLEncoder(nn.Module):

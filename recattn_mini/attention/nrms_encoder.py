@@ -25,19 +25,29 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
-@takes(x="... s d", w_q="e d", w_k="e d", w_v="e d", h="count", w="a e", b="a", w_score="a", mask="bool (... s)")
+@takes(
+    x="... s d",
+    w_q="e d",
+    w_k="e d",
+    w_v="e d",
+    h="count",
+    w_hidden="a e",
+    b_hidden="a",
+    w_score="a",
+    mask="bool (... s)",
+)
 def nrms_encoder_numpy(
     x: np.ndarray,
     w_q: np.ndarray,
     w_k: np.ndarray,
     w_v: np.ndarray,
     h: int,
-    w: np.ndarray,
-    b: np.ndarray,
+    w_hidden: np.ndarray,
+    b_hidden: np.ndarray,
     w_score: np.ndarray,
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
-    """x (... s d), w_q, w_k, w_v (e d), h heads, w (a e), b, w_score (a), mask (... s), True = a word -> (... e).
+    """x (... s d), w_q, w_k, w_v (e d), h heads, w_hidden (a e), b_hidden (a), w_score (a), mask (... s) -> (... e).
 
     >>> x, one, zero = np.array([[8.0], [4.0]]), np.ones((1, 1)), np.zeros((1, 1))
     >>> nrms_encoder_numpy(x, zero, zero, one, 1, zero, zero[0], zero[0])  # equal scores: the mean of two means
@@ -47,27 +57,39 @@ def nrms_encoder_numpy(
     words = None if mask is None else np.broadcast_to(mask, x.shape[:-1]).reshape(texts.shape[:2])
     q, k, v = (split_heads_numpy(texts @ weight.T, h) for weight in (w_q, w_k, w_v))
     heads = scaled_dot_product_attention_numpy(q, k, v, None if words is None else words[:, None, None, :])
-    return additive_pooling_numpy(join_heads_numpy(heads), w, b, w_score, words).reshape(*x.shape[:-2], -1)
+    return additive_pooling_numpy(join_heads_numpy(heads), w_hidden, b_hidden, w_score, words).reshape(
+        *x.shape[:-2], -1
+    )
 
 
-@takes(x="... s d", w_q="e d", w_k="e d", w_v="e d", h="count", w="a e", b="a", w_score="a", mask="bool (... s)")
+@takes(
+    x="... s d",
+    w_q="e d",
+    w_k="e d",
+    w_v="e d",
+    h="count",
+    w_hidden="a e",
+    b_hidden="a",
+    w_score="a",
+    mask="bool (... s)",
+)
 def nrms_encoder(
     x: torch.Tensor,
     w_q: torch.Tensor,
     w_k: torch.Tensor,
     w_v: torch.Tensor,
     h: int,
-    w: torch.Tensor,
-    b: torch.Tensor,
+    w_hidden: torch.Tensor,
+    b_hidden: torch.Tensor,
     w_score: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """x (... s d), w_q, w_k, w_v (e d), h heads, w (a e), b, w_score (a), mask (... s), True = a word -> (... e)."""
+    """x (... s d), w_q, w_k, w_v (e d), h heads, w_hidden (a e), b_hidden (a), w_score (a), mask (... s) -> (... e)."""
     texts = x.reshape(-1, *x.shape[-2:])  # (b s d)
     words = None if mask is None else mask.expand(x.shape[:-1]).reshape(texts.shape[:2])
     q, k, v = (split_heads(texts @ weight.mT, h) for weight in (w_q, w_k, w_v))
     heads = scaled_dot_product_attention(q, k, v, None if words is None else words[:, None, None, :])
-    return additive_pooling(join_heads(heads), w, b, w_score, words).reshape(*x.shape[:-2], -1)
+    return additive_pooling(join_heads(heads), w_hidden, b_hidden, w_score, words).reshape(*x.shape[:-2], -1)
 
 
 class NRMSEncoder(nn.Module):

@@ -1,13 +1,13 @@
 r"""Null-key attention: one more key that belongs to nothing, so that a query may decline.
 
-    out_t = Σ_{s ∈ {null, 1 … s}} softmax_s( q_t·k_s / √d ) v_s
+    out_t = Σ_s softmax_s( q_t·k_s / √d ) v_s,   s over the keys and the null key
 
 Axes    q (... t d), k (... s d), v (... s e); null_k (d), or (h d) a head, null_v (e) or (h e).
 Rule    The null key is never masked, so no row is empty: a query with nothing to attend to gets null_v.
-        A null key and value of zeros is "softmax plus one": weights Σ ≤ 1.
+        A null key and value of zeros is "softmax plus one": the other weights sum to less than 1.
 Cost    that of scaled dot-product attention with s + 1 keys, d + e parameters.
 Asked   "Softmax must spend its whole weight. What if nothing in the history is relevant?"
-Source  nn.MultiheadAttention's add_bias_kv; attention sinks: Xiao et al. 2024. https://arxiv.org/abs/2309.17453
+Source  nn.MultiheadAttention's add_bias_kv, and add_zero_attn for zeros; attention sinks: Xiao et al. 2024. https://arxiv.org/abs/2309.17453
 """
 
 import numpy as np

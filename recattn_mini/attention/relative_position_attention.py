@@ -48,13 +48,13 @@ def relative_position_attention_numpy(
     t, s, m = q.shape[-2], k.shape[-2], _largest_distance(len(relative_k))
     q, queries = q / math.sqrt(q.shape[-1]), np.arange(t)[:, None]
     row = np.clip(np.arange(s) - (queries + s - t), -m, m) + m  # (t s)
-    of_its_distance: Any = (..., queries, row)
+    pick: Any = (..., queries, row)
     # q_t meets each of the 2m+1 distances once, (... t 2m+1), and each key picks its own
-    scores = q @ np.swapaxes(k, -1, -2) + (q @ relative_k.T)[of_its_distance]
+    scores = q @ np.swapaxes(k, -1, -2) + (q @ relative_k.T)[pick]
     weights = softmax_numpy(masked_scores_numpy(scores, mask))  # (... t s)
     # the other way round: what each distance is worth, all its keys together
     by_distance = np.zeros((*weights.shape[:-1], 2 * m + 1), weights.dtype)
-    np.add.at(by_distance, of_its_distance, weights)  # += would count one key of each distance
+    np.add.at(by_distance, pick, weights)  # += would count one key of each distance
     return weights @ v + by_distance @ relative_v
 
 

@@ -5,7 +5,8 @@ r"""Scaled dot-product attention: every query takes a weighted mean of the value
 Axes    q (... t d), k (... s d), v (... s e), mask broadcasts to (... t s), True = may attend.
 Rule    √d is the standard deviation of a sum of d unit products; d is the width of q and k, not of v, not s.
         A query that may attend to nothing gets zeros. In half precision the scores are rounded before the softmax,
-        which costs little while they are small; fused kernels keep them in float32.
+        which costs little while they are small; a float16 score beyond 65,504 is inf, and its row NaN. Fused kernels
+        keep scores in float32.
 Cost    O(t·s·(d+e)) time, O(t·s) memory for the weights.
 Asked   "Write it with a mask. Why √d? What is the gradient of q?"
 Source  Vaswani et al. 2017, eq. 1. https://arxiv.org/abs/1706.03762
@@ -97,4 +98,4 @@ def scaled_dot_product_attention(
     scores = q / math.sqrt(q.shape[-1]) @ k.mT
     parts, total = softmax_parts(masked_scores(scores, mask))
     # attention_weights(q, k, mask) @ v, but divided after the sum, as fused kernels do: e numbers a query, not s
-    return (parts @ v.to(parts.dtype) * total.reciprocal()).to(v.dtype)
+    return (parts @ v.to(parts.dtype) / total).to(v.dtype)

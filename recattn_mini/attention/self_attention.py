@@ -5,7 +5,8 @@ r"""Self-attention: multi-head attention in which one sequence asks, answers and
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a); the mask broadcasts to (b h t t).
 Rule    Without a mask and without positions it is equivariant: shuffled items come out shuffled, each with the same
         vector as before. Order has to come in by a position or by a mask.
-Cost    O(t·d·a) for the projections and O(t²·a) for the pairs: below t ≈ d the projections are the larger part.
+        A query that may attend to nothing gets zeros.
+Cost    4·t·d·a multiplications for the projections, 2·t²·a for the pairs: the projections cost more up to t = 2d.
 Asked   "What does it cost in t, and from which length on? What happens to the output if I shuffle the history?"
 Source  Vaswani et al. 2017, sec. 3.2.3 and table 1. https://arxiv.org/abs/1706.03762
 """

@@ -13,12 +13,11 @@ Asked   "Why k vectors and not one wider one? How do you train and serve k of th
 Source  Cen et al. 2020, sec. 3. https://arxiv.org/abs/2005.09347
 """
 
-import math
-
 import numpy as np
 import torch
 from torch import nn
 
+from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
 from recattn_mini.attention.softmax import softmax, softmax_numpy
 from recattn_mini.shapes import takes
 
@@ -36,9 +35,7 @@ def self_attentive_interests_numpy(
            [2.]])
     """
     scores = w_score @ np.tanh(w @ np.swapaxes(x, -1, -2))  # (... k s): the history is the last axis
-    if mask is not None:
-        scores = np.where(mask[..., None, :], scores, -np.inf)
-    return softmax_numpy(scores) @ x
+    return softmax_numpy(masked_scores_numpy(scores, None if mask is None else mask[..., None, :])) @ x
 
 
 @takes(x="... s d", w="a d", w_score="k a", mask="bool (... s)")
@@ -47,9 +44,7 @@ def self_attentive_interests(
 ) -> torch.Tensor:
     """x (... s d), w (a d), w_score (k a), mask (... s), True = may be pooled -> (... k d)."""
     scores = w_score @ torch.tanh(w @ x.mT)  # (... k s): the history is the last axis
-    if mask is not None:
-        scores = scores.masked_fill(~mask[..., None, :], -math.inf)
-    return softmax(scores) @ x
+    return softmax(masked_scores(scores, None if mask is None else mask[..., None, :])) @ x
 
 
 class SelfAttentiveInterests(nn.Module):

@@ -8,7 +8,7 @@ Rule    Ten matches weigh ten times as much as one: the sum keeps the intensity 
         A query that may attend to nothing gets zeros.
 Cost    O(t·s·(d+e)) time, O(t·s) memory; no row maximum or sum, so blocks need no running correction.
 Asked   "Why do DIN and HSTU drop the softmax? What do you lose?"
-Source  Ramapuram et al. 2024, sec. 3. https://arxiv.org/abs/2409.04431
+Source  Ramapuram et al. 2024, sec. 2. https://arxiv.org/abs/2409.04431
 """
 
 import math
@@ -31,7 +31,9 @@ def sigmoid_attention_numpy(
     array([[7.]])
     """
     scores = q / math.sqrt(q.shape[-1]) @ np.swapaxes(k, -1, -2) + np.asarray(bias, q.dtype)
-    weights = (1 + np.tanh(masked_scores_numpy(scores, mask) / 2)) / 2  # σ without an overflow in exp; σ(-inf) = 0
+    scores = masked_scores_numpy(scores, mask)
+    # σ without an overflow in exp, exact far below 0 too, where bias = -log s puts it: (1 + tanh(x/2)) / 2 cancels
+    weights = np.exp(np.minimum(scores, 0)) / (1 + np.exp(-np.abs(scores)))
     return weights @ v
 
 

@@ -6,9 +6,10 @@ Axes    positions (* t), whole numbers; encodings (* t d), d even; i from 0 to d
 Rule    float64 in both forms: a whole number has no dtype to keep, and in float32 an angle near 100,000 is wrong from
         the third decimal on. It is rounded once, where it is added: x + sinusoidal_positions(positions, d).to(x).
         Sine and cosine alternate; tensor2tensor and fairseq put all sines first and divide 2i by d - 2.
+        PE(p + k) is PE(p) with each pair turned by an angle that k alone fixes, a linear map; and PE(p)·PE(p + k)
+        = Σ_i cos(k / 10000^(2i/d)) knows the distance, but not the direction.
 Cost    O(t·d), nothing to learn. Any position has an encoding, which does not mean that the model can use it.
-Asked   "Why a sine and a cosine?" PE(p + k) is then PE(p) with each pair turned by an angle that k alone fixes: a
-        linear map. And PE(p)·PE(p + k) = Σ_i cos(k / 10000^(2i/d)) knows the distance, but not the direction.
+Asked   "Why a sine and a cosine? What does the dot product of two encodings know?"
 Source  Vaswani et al. 2017, sec. 3.5. https://arxiv.org/abs/1706.03762
 """
 

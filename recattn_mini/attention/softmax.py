@@ -50,7 +50,8 @@ def softmax_backward_numpy(grad_output: np.ndarray, weights: np.ndarray) -> np.n
 def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """x (... s) -> positive parts (... s), 1 for the largest, and what divides them (... 1): their sum, or 1 for 0.
 
-    For those who divide last, when fewer numbers are left. Half precision becomes float32.
+    For those who divide last, when fewer numbers are left. Half precision becomes float32. Only their ratio has the
+    right gradient: the shift carries none.
 
     >>> softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 by the largest
     (tensor([[1.0000, 0.2500, 0.2500]]), tensor([[1.5000]]))
@@ -58,7 +59,7 @@ def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     # the shift cancels, so it needs no gradient; -inf - (-inf) would be NaN
     top = wide.detach().amax(-1, keepdim=True).clamp(min=torch.finfo(wide.dtype).min)
-    # 2^(x log₂ e), not e^x: on a CPU torch's exp is forty times slower where x is -inf, as behind a mask
+    # 2^(x log₂ e), not e^x: torch's exp on a CPU is ten times slower at -inf, as behind a mask
     parts = (wide - top).mul_(LOG2_E).exp2_()
     return parts, parts.sum(-1, keepdim=True).clamp(min=1)  # below 1 only where there is nothing
 
@@ -74,4 +75,4 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
             [0.0000, 0.0000]])
     """
     parts, total = softmax_parts(x)
-    return (parts * total.reciprocal()).to(x.dtype)
+    return (parts / total).to(x.dtype)

@@ -24,21 +24,21 @@ from recattn_mini.shapes import takes
 FAR = 128  # T5's; from here on all distances share the last bucket
 
 
-def _own_bucket(buckets: int, parts: int) -> int:
-    """How many distances have a bucket of their own, one part of them all."""
+def _exact_buckets(buckets: int, parts: int) -> int:
+    """How many distances have a bucket of their own: half of the buckets of a direction."""
     if buckets % parts or not parts <= buckets < parts * FAR:
         raise ValueError(f"buckets must be a multiple of {parts} and less than {parts * FAR}, got {buckets}")
     return buckets // parts
 
 
-def _bucket_numpy(distance: np.ndarray, own: int) -> np.ndarray:
-    shared = own + np.log(np.maximum(distance, own) / own) / math.log(FAR / own) * own
-    return np.where(distance < own, distance, np.minimum(shared.astype(np.int64), 2 * own - 1))
+def _bucket_numpy(distance: np.ndarray, exact: int) -> np.ndarray:
+    shared = exact + np.log(np.maximum(distance, exact) / exact) / math.log(FAR / exact) * exact
+    return np.where(distance < exact, distance, np.minimum(shared.astype(np.int64), 2 * exact - 1))
 
 
-def _bucket(distance: torch.Tensor, own: int) -> torch.Tensor:
-    shared = own + (distance.clamp(min=own).float() / own).log() / math.log(FAR / own) * own
-    return torch.where(distance < own, distance, shared.long().clamp(max=2 * own - 1))
+def _bucket(distance: torch.Tensor, exact: int) -> torch.Tensor:
+    shared = exact + (distance.clamp(min=exact).float() / exact).log() / math.log(FAR / exact) * exact
+    return torch.where(distance < exact, distance, shared.long().clamp(max=2 * exact - 1))
 
 
 @takes(relative="int *", buckets="count")
@@ -48,8 +48,8 @@ def relative_position_bucket_numpy(relative: np.ndarray, buckets: int) -> np.nda
     >>> relative_position_bucket_numpy(np.array([0, -1, 1, -7, -8, -128, -999, 999]), 32)
     array([ 0,  1, 17,  7,  8, 15, 15, 31])
     """
-    own, relative = _own_bucket(buckets, 4), relative.astype(np.int64)
-    return np.where(relative > 0, 2 * own, 0) + _bucket_numpy(np.abs(relative), own)
+    exact, relative = _exact_buckets(buckets, 4), relative.astype(np.int64)
+    return np.where(relative > 0, 2 * exact, 0) + _bucket_numpy(np.abs(relative), exact)
 
 
 @takes(relative="int *", buckets="count")
@@ -59,20 +59,20 @@ def relative_position_bucket_causal_numpy(relative: np.ndarray, buckets: int) ->
     >>> relative_position_bucket_causal_numpy(np.array([0, -1, 1, -15, -16, -128, -999, 999]), 32)
     array([ 0,  1,  0, 15, 16, 31, 31,  0])
     """
-    return _bucket_numpy(np.maximum(-relative.astype(np.int64), 0), _own_bucket(buckets, 2))
+    return _bucket_numpy(np.maximum(-relative.astype(np.int64), 0), _exact_buckets(buckets, 2))
 
 
 @takes(relative="int *", buckets="count")
 def relative_position_bucket(relative: torch.Tensor, buckets: int) -> torch.Tensor:
     """Key minus query, of any axes -> buckets of an encoder, int64: the lower half looks back, the upper one ahead."""
-    own, relative = _own_bucket(buckets, 4), relative.long()
-    return 2 * own * (relative > 0) + _bucket(relative.abs(), own)
+    exact, relative = _exact_buckets(buckets, 4), relative.long()
+    return 2 * exact * (relative > 0) + _bucket(relative.abs(), exact)
 
 
 @takes(relative="int *", buckets="count")
 def relative_position_bucket_causal(relative: torch.Tensor, buckets: int) -> torch.Tensor:
     """Key minus query, of any axes -> buckets of a decoder, int64: all look back, and what is ahead has bucket 0."""
-    return _bucket(relative.long().neg().clamp(min=0), _own_bucket(buckets, 2))
+    return _bucket(relative.long().neg().clamp(min=0), _exact_buckets(buckets, 2))
 
 
 def _relative_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from recattn_mini.exercises._spec import (
     wrong,
 )
 
-NAMES = ("x", "w", "b", "w_score")
+NAMES = ("x", "w_hidden", "b_hidden", "w_score")
 LEVEL, MINUTES = "medium", 10
 HINTS = (
     "The query is w_score itself, one for all: a score needs x alone. How many scores does a history of s items get?",

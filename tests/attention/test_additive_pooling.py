@@ -162,9 +162,9 @@ def test_numpy_keeps_float32(normal):
 @pytest.mark.parametrize(
     ("at", "bad", "told"),
     [
-        (1, torch.ones(11, 19), r"^w must be \(a d\), d = 11 as in x, got \(11, 19\)"),
-        (2, torch.ones(11), r"^b must be \(a\), a = 19 as in w, got \(11,\)"),
-        (3, torch.ones(1, 19), r"^w_score must be \(a\), a = 19 as in w, got \(1, 19\)"),
+        (1, torch.ones(11, 19), r"^w_hidden must be \(a d\), d = 11 as in x, got \(11, 19\)"),
+        (2, torch.ones(11), r"^b_hidden must be \(a\), a = 19 as in w_hidden, got \(11,\)"),
+        (3, torch.ones(1, 19), r"^w_score must be \(a\), a = 19 as in w_hidden, got \(1, 19\)"),
         (4, torch.ones(2, 5, dtype=torch.bool), r"^mask must broadcast to \(... s\)"),
         (4, torch.ones(2, 7), r"^mask must be bool"),
     ],
