@@ -578,7 +578,7 @@ for gradient in (1e-4, 1.0, 1e4):
 # %% tags=["raises-exception", "nbval-ignore-output"]
 films = movielens.load()
 clicks = library.training.clicks.ClickData.of(films, length=15, batch=1024)
-genres, occupations = library.data.impressions.genre_features(films), len(np.unique(films.occupations))
+genres, occupations = clicks.genres, clicks.occupations
 
 
 def fitted_ranker(kind, *widths, seed=0):
@@ -805,7 +805,7 @@ by_user = {}
 for name, model in (("DIN", din), ("mean pooling", pooling)):
     predictions = clicks.evaluate(model)
     by_user[name] = predictions.auc_by_user()
-    print(f"{name:13}", *(f"{key} {value:.3f}   " for key, value in predictions.figures().items()))
+    print(f"{name:13}", *(f"{key} {value:.3f}   " for key, value in predictions.figures.items()))
 found = library.metrics.paired_bootstrap.paired_bootstrap_numpy(by_user["DIN"], by_user["mean pooling"], resamples=2000)
 print(f"AUC of a user, DIN - mean pooling: {found.value:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}")
 
@@ -854,7 +854,7 @@ ASKED = {
 films = movielens.load()
 for name, how in ASKED.items():
     predictions = clicks.evaluate(Asked(din, how))
-    print(f"asked {name:19}", *(f"{key} {value:.3f}   " for key, value in predictions.figures().items()))
+    print(f"asked {name:19}", *(f"{key} {value:.3f}   " for key, value in predictions.figures.items()))
 
 # %% [markdown]
 # Asked about another film, it answers as well: **the weights depend on the candidate, and nothing depends on that**. What the interest does say is how generous this user is: without it AUC and log-loss are much worse. And GAUC is *better*, since generosity is no use for ordering one user's films and its noise is
@@ -1052,7 +1052,7 @@ TABLES = {
     "every event said to be five stars": clicks.table._replace(ratings=5 * (clicks.table.history != 0)),
 }
 for name, rows in TABLES.items():
-    figures = dataclasses.replace(clicks, table=rows).evaluate(din).figures()
+    figures = dataclasses.replace(clicks, table=rows).evaluate(din).figures
     print(f"{name:46} GAUC {figures['gauc']:.3f}   log-loss {figures['log_loss']:.3f}")
 
 # %% [markdown]

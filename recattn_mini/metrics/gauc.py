@@ -6,7 +6,7 @@ Axes    scores (n), labels (n), users (n) -> a number.
 Rule    Users in any order and of any size. A user with one class has no AUC and is left out, of both sums. Nobody left
         is a ValueError. Ties count half.
 Asked   "AUC is up and the ranking is not. Why?"  AUC rewards knowing which user clicks; GAUC cannot.
-Source  Zhu et al. 2017 (OCPC); Zhou et al. 2018 (DIN), 5.2. Some weigh by clicks (RecBole), or not at all.
+Source  Zhu et al. 2017 (OCPC); Zhou et al. 2018 (DIN), 6.3. Some weigh by clicks (RecBole), or not at all.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ Histories = Sequence[Collection[int] | np.ndarray] | np.ndarray
 
 
 def items_of(histories: Histories, n: int) -> list[np.ndarray]:
-    """Each user's items, oldest first, without padding; anything but item ids from 1 to n is a ValueError.
+    """Each user's items, oldest first, without padding; anything but 0 and item ids up to n is a ValueError.
 
     >>> items_of(np.array([[0, 3, 1], [0, 0, 0]]), 3)
     [array([3, 1]), array([], dtype=int64)]

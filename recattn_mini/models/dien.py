@@ -58,12 +58,13 @@ class DIEN(nn.Module):
     def auxiliary_logits(self, history: torch.Tensor, ratings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Of every step, how well its state predicts the next event, and the same event of another user: (m), (m).
 
-        The other user is the next one of the batch; pairs in which either has padding are left out.
+        The other is that of the row before in the batch, nearly always another user's. Pairs in which either has
+        padding are left out, and so is all of a batch of one.
         """
         events = self.features.events(history, ratings)
         states, _ = self.extractor(events)
         there = history != 0
-        pairs = there[:, :-1] & there[:, 1:] & there.roll(1, 0)[:, 1:]
+        pairs = there[:, :-1] & there[:, 1:] & there.roll(1, 0)[:, 1:] & (len(history) > 1)
         following = events[:, 1:], events.roll(1, 0)[:, 1:]
         right, other = ((states[:, :-1] * event).sum(-1)[pairs] for event in following)
         return right, other

@@ -4,9 +4,10 @@ r"""SASRec: self-attention reads a history from left to right; after every event
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
 Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
-       last event, so positions count from the end. Input and output share one item table; b is each item's popularity.
-       The published residual adds the *normalised* input; here it is the usual pre-norm block.
-Cost   O(s²d + sd²) for a block; the table n·d holds nearly all parameters.
+       last event, so positions count from the end. Input and output share one item table. b learns how popular each
+       item is; the paper has none. The published residual adds the *normalised* input; here it is the usual pre-norm
+       block.
+Cost   O(s²d + sd²) for a block; the table n·d holds most parameters, nearly all of them where n is large.
 Asked  "Why causal in training, when at serving only the last state is used? BERT4Rec is not causal: what does it pay?"
 Source Kang, McAuley 2018, sec. III. https://arxiv.org/abs/1808.09781
 """

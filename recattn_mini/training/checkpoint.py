@@ -25,10 +25,18 @@ def save(path: Path, state: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is.
+
+    A file that is none is a ValueError.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a reader of archives and pickles makes of another file
+        raise ValueError(f"checkpoint {path} is no file that `save` wrote: {error}") from error

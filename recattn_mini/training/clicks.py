@@ -6,7 +6,7 @@ Axes   b impressions, n candidates.
 Rule   Log-loss is trained; GAUC chooses the epoch, for it asks what a ranker is asked: is what this user likes above
        what this user does not like? AUC also rewards knowing which users like everything.
 Asked  "AUC is up and the ranking is not: which metric do you stop on, and which do you report?"
-Source Zhou et al. 2018, sec. 6.2. https://arxiv.org/abs/1706.06978
+Source Zhou et al. 2018, sec. 6.3. https://arxiv.org/abs/1706.06978
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from recattn_mini.data.impressions import Impressions, impressions, split_by_user
+from recattn_mini.data.impressions import Impressions, genre_features, impressions, split_by_user
 from recattn_mini.data.movielens import MovieLens, Split
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.gauc import gauc_numpy
@@ -38,6 +38,7 @@ class Predictions:
     probabilities: np.ndarray
     labels: np.ndarray
 
+    @property
     def figures(self) -> dict[str, float]:
         """AUC, GAUC and log-loss."""
         return {
@@ -45,6 +46,9 @@ class Predictions:
             "gauc": gauc_numpy(self.probabilities, self.labels, self.users),
             "log_loss": log_loss_numpy(self.probabilities, self.labels),
         }
+
+    def __str__(self) -> str:
+        return "  ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
 
     def auc_by_user(self) -> np.ndarray:
         """The AUC of each user, in order; NaN for one who liked all or nothing. Paired tests ask for it."""
@@ -70,6 +74,16 @@ class ClickData:
         """MovieLens, with histories of at most `length` events."""
         return cls(films, impressions(films, length), np.sort(films.users), split_by_user(films), batch)
 
+    @property
+    def genres(self) -> torch.Tensor:
+        """What the click models ask for: by item id, the share of each genre."""
+        return genre_features(self.films)
+
+    @property
+    def occupations(self) -> int:
+        """How many occupations there are."""
+        return len(set(self.films.occupations[1:]))
+
     def batches(self, generator: torch.Generator) -> Iterator[Impressions]:
         """All training impressions once, in random order."""
         train = torch.from_numpy(self.split.train)
@@ -86,18 +100,24 @@ class ClickData:
         return self._predict(model, self.split.test)
 
     def recommend(self, model: ClickModel, user: int, k: int = 10) -> Recommendations:
-        """The films the user has not rated, ranked as at the user's last impression, and what each looks at."""
+        """The films the user has not rated, ranked as at the user's last impression, and what each looks at.
+
+        Fewer than k, where no more are left.
+        """
+        if not 1 <= user < len(self.films.histories()):
+            raise ValueError(f"user must be from 1 to {len(self.films.histories()) - 1}, got {user}")
         device = next(model.parameters()).device
         last = self.table.at(torch.from_numpy(np.flatnonzero(self.users == user)[-1:]))
         profile, context, history, ratings, *_ = (x.to(device) for x in last)
         fresh = np.setdiff1d(np.arange(1, len(self.films.titles)), self.films.histories()[user])
+        model.eval()
         with torch.no_grad():
             candidates = torch.from_numpy(fresh)[None].to(device)
-            scores = model(profile, context, history, ratings, candidates).sigmoid()[0].cpu().numpy()
-            order = top_k_numpy(scores[None], k)[0]
+            scores = model(profile, context, history, ratings, candidates).sigmoid()[0].float().cpu().numpy()
+            order = top_k_numpy(scores[None], min(k, len(fresh)))[0]
             weights = None
             if not isinstance(model, MeanPooling):
-                weights = model.weights(history, ratings, candidates[:, order])[0].cpu().numpy()
+                weights = model.weights(history, ratings, candidates[:, order])[0].float().cpu().numpy()
         there = last.history[0] != 0
         weights = None if weights is None else weights[:, there]
         best, titles = fresh[order], self.films.titles
@@ -106,10 +126,11 @@ class ClickData:
     def _predict(self, model: ClickModel, rows: np.ndarray) -> Predictions:
         device = next(model.parameters()).device
         told = []
+        model.eval()
         with torch.no_grad():
             for part in torch.from_numpy(rows).split(4 * self.batch):
                 *inputs, _ = (x.to(device) for x in self.table.at(part))
-                told.append(model(*inputs).sigmoid().squeeze(1).double().cpu())
+                told.append(model(*inputs).squeeze(1).cpu().double().sigmoid())  # float32 would tie large logits
         labels = self.table.liked[rows].squeeze(1).numpy().astype(np.int64)
         return Predictions(self.users[rows], torch.cat(told).numpy(), labels)
 
@@ -121,7 +142,12 @@ def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
 
 
 def click_loss_with_auxiliary(model: DIEN, batch: Impressions) -> torch.Tensor:
-    """DIEN's: the log-loss, and that every state should tell the user's next event from another user's."""
+    """DIEN's: the log-loss, and that every state should tell the user's next event from another user's.
+
+    Both count the same here; the paper weighs the second. Where no two rows have events, the first is all.
+    """
     right, other = model.auxiliary_logits(batch.history, batch.ratings)
+    if not len(right):
+        return click_loss(model, batch)
     labels = torch.cat([torch.ones_like(right), torch.zeros_like(other)])
     return click_loss(model, batch) + binary_cross_entropy(torch.cat([right, other]), labels)

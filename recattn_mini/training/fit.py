@@ -7,13 +7,16 @@ r"""Fit: the training loop, once, for every model of this package.
 Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept;
        how many there should be, an earlier run has shown.
        All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
-       were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU.
+       were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU. Data,
+       loss and patience are not in the checkpoint: they are yours to keep the same.
+       AdamW's decay is not the loss's: it shrinks every parameter by rate · weight_decay a step, biases and norms too.
 Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
 Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
 """
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +63,18 @@ def fit(
     weight_decay: float = 0.0,
     largest_gradient_norm: float = 5.0,
     seed: int = 0,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Fitted:
     """Train the model where it is, on whatever device; it ends with its best weights, in evaluation mode.
 
-    A loss or a gradient that is not finite raises `NotFinite`, with the step and a likely cause; a checkpoint of other
-    settings is a ValueError.
+    So it does when it is interrupted. A loss or a gradient that is not finite raises `NotFinite`, with the step and a
+    likely cause; a checkpoint of other settings, or of another model, is a ValueError.
     """
-    settings = {"epochs": epochs, "learning_rate": learning_rate, "weight_decay": weight_decay}
-    settings |= {"largest_gradient_norm": largest_gradient_norm, "seed": seed}
+    if epochs < 1 or patience < 1:
+        raise ValueError(f"epochs and patience must be from 1, got {epochs} and {patience}")
+    learning_rate, weight_decay, seed = float(learning_rate), float(weight_decay), int(seed)
+    settings = {"epochs": int(epochs), "learning_rate": learning_rate, "weight_decay": weight_decay}
+    settings |= {"largest_gradient_norm": float(largest_gradient_norm), "seed": seed}  # NumPy's would not be read back
     device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device sees the same batches
@@ -77,38 +83,44 @@ def fit(
     best: dict[str, torch.Tensor] = {}
 
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)  # dropout draws from the global generators
-        if checkpoint is not None and checkpoint.exists():
-            state = file.load(checkpoint)
-            if state["settings"] != settings:
-                raise ValueError(f"checkpoint {checkpoint} was made with {state['settings']}, now it is {settings}")
+        _seed(seed, device)
+        if checkpoint is not None and Path(checkpoint).exists():
+            state = file.load(Path(checkpoint))
+            _check_belongs(state, settings, model, checkpoint)
             losses, validation, best = state["losses"], state["validation"], state["best"]
             model.load_state_dict(state["model"])
             optimiser.load_state_dict(state["optimiser"])
             generator.set_state(state["generator"])
-            _set_global_generators(state["dropout"], device)
-
-        with tqdm(total=epochs, initial=len(losses), unit="epoch") as progress:
-            while not _finished(validation, epochs, patience):
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate * (1 + math.cos(math.pi * len(losses) / epochs)) / 2
-                losses.append(_train(model, data, loss, optimiser, largest_gradient_norm, generator, len(losses)))
-                model.eval()
-                with torch.no_grad():
-                    validation.append(data.validate(model))
-                if _best(validation) == len(validation) - 1:
-                    best = copy.deepcopy(model.state_dict())
-                if checkpoint is not None:
-                    state = {"settings": settings, "losses": losses, "validation": validation, "best": best}
-                    state |= {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-                    state |= {"generator": generator.get_state(), "dropout": _global_generators(device)}
-                    file.save(checkpoint, state)
-                progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
-                progress.update()
-    if not validation:
-        raise ValueError(f"nothing was trained: epochs is {epochs}")
-    model.load_state_dict(best)
-    model.eval()
+            _set_global_generators(state["global generators"], device)
+        try:
+            with tqdm(total=epochs, initial=len(losses), unit="epoch", file=sys.stdout) as progress:
+                while not _finished(validation, epochs, patience):
+                    for group in optimiser.param_groups:
+                        group["lr"] = learning_rate * (1 + math.cos(math.pi * len(losses) / epochs)) / 2
+                    losses.append(_train(model, data, loss, optimiser, largest_gradient_norm, generator, len(losses)))
+                    model.eval()
+                    with torch.no_grad():
+                        validation.append(float(data.validate(model)))
+                    if _best(validation) == len(validation) - 1:
+                        best = copy.deepcopy(model.state_dict())
+                    if checkpoint is not None:
+                        state = {
+                            "settings": settings,
+                            "losses": losses,
+                            "validation": validation,
+                            "best": best,
+                            "model": model.state_dict(),
+                            "optimiser": optimiser.state_dict(),
+                            "generator": generator.get_state(),
+                            "global generators": _global_generators(device),
+                        }
+                        file.save(Path(checkpoint), state)
+                    progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
+                    progress.update()
+        finally:
+            if best:
+                model.load_state_dict(best)
+            model.eval()
     return Fitted(losses, validation, _best(validation))
 
 
@@ -138,6 +150,8 @@ def _train(
             )
         optimiser.step()
         losses.append(value.item())
+    if not losses:
+        raise ValueError("data gave no batch to train on")
     return math.fsum(losses) / len(losses)
 
 
@@ -151,11 +165,30 @@ def _finished(validation: list[float], epochs: int, patience: int) -> bool:
     return len(validation) >= epochs or (len(validation) > 0 and len(validation) - 1 - _best(validation) >= patience)
 
 
+def _check_belongs(state: dict[str, Any], settings: dict[str, float], model: nn.Module, path: str | Path) -> None:
+    """Before anything of the caller's is overwritten: is this checkpoint one of this run?"""
+    if not isinstance(state, dict) or "settings" not in state:
+        raise ValueError(f"checkpoint {path} was not written by fit")
+    if state["settings"] != settings:
+        raise ValueError(f"checkpoint {path} was made with {state['settings']}, now it is {settings}")
+    told, asked = ({name: tuple(x.shape) for name, x in each.items()} for each in (state["model"], model.state_dict()))
+    if told != asked:
+        name = next(name for name in (*told, *asked) if told.get(name) != asked.get(name))
+        raise ValueError(f"checkpoint {path} is another model's: {name} is {told.get(name)}, here {asked.get(name)}")
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """The generators that dropout draws from; torch.manual_seed would reach those of all other devices as well."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def _global_generators(device: torch.device) -> list[torch.Tensor]:
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def _set_global_generators(states: list[torch.Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
-    if device.type == "cuda":
+    if device.type == "cuda" and len(states) > 1:  # one that was made on a CPU goes on, but not with the same bits
         torch.cuda.set_rng_state(states[1], device)

@@ -4,7 +4,8 @@ r"""Next item: train and evaluate a model that reads a history and scores every 
 
 Axes   u users, s history positions, n items; item ids count from 1, scores (b n+1) have a column for each id.
 Rule   Leave one out, in time order, ties in file order; every item is a candidate, but for those that the user has
-       already met. At the test the validation item is part of the history.
+       already met. At the test the validation item is part of the history. Of a history that is shorter than the
+       window the first item is a target as well, after nothing but padding; in the paper it is not.
 Asked  "Which negatives? All of them, if the catalogue allows: what does sampling some do to the scores?"
 Source Kang, McAuley 2018, sec. IV. https://arxiv.org/abs/1808.09781
        Klenitskiy, Vasilev 2023: full softmax and SASRec. https://arxiv.org/abs/2309.07602
@@ -45,11 +46,14 @@ class NextItemData:
     length: int = 50
     batch: int = 64
     negatives: int = 0  # shared by a batch, uniform; 0 for a loss over all items
+    protocol: Protocol = PROTOCOL
 
     @classmethod
     def of(cls, films: MovieLens, length: int = 50, batch: int = 64, negatives: int = 0) -> "NextItemData":
-        """Each user's last two events held out."""
+        """Each user's last two events held out; a user with fewer than three is a ValueError."""
         split = leave_one_out(films)
+        if len(split.test) != len(films.histories()) - 1:
+            raise ValueError(f"films must have three events of every user, only {len(split.test)} users have")
         held_out = films.items[split.validation], films.items[split.test]
         return cls(films.histories(split.train)[1:], *held_out, films.titles, length, batch, negatives)
 
@@ -88,27 +92,35 @@ class NextItemData:
         return self._evaluate(model, self.known, self.test, k)
 
     def recommend(self, model: NextItemModel, user: int, k: int = 10) -> Recommendations:
-        """What the user (1, 2, …) should watch after everything but the test item, and what drew the attention."""
+        """What the user (1, 2, …) should watch after everything but the test item, and what drew the attention.
+
+        Fewer than k, where the user has met all others.
+        """
+        if not 1 <= user <= len(self.histories):
+            raise ValueError(f"user must be from 1 to {len(self.histories)}, got {user}")
         met = self.known[user - 1]
         recent = torch.from_numpy(met[-self.length :])[None].to(next(model.parameters()).device)
+        model.eval()
         with torch.no_grad():
-            scores = model.scores(recent)[0].cpu().numpy()
-            weights = None if isinstance(model, GRU4Rec) else model.weights(recent).cpu().numpy()
+            scores = model.scores(recent)[0].float().cpu().numpy()
+            weights = None if isinstance(model, GRU4Rec) else model.weights(recent).float().cpu().numpy()
         scores[met] = -np.inf
         best = top_k_numpy(scores[None], k)[0]
-        weights = None if weights is None else np.tile(weights, (k, 1))  # one query for all candidates
+        best = best[best >= 0]  # -1 where fewer than k are left
+        weights = None if weights is None else np.tile(weights, (len(best), 1))  # one query for all candidates
         return Recommendations(best, list(self.titles[best]), scores[best], list(self.titles[recent[0].cpu()]), weights)
 
     def _evaluate(self, model: NextItemModel, histories: list[np.ndarray], targets: np.ndarray, k: int) -> Evaluation:
         device = next(model.parameters()).device
         recent = Sequences.of(histories).last(self.length)
+        model.eval()
 
         def scores(users: np.ndarray) -> np.ndarray:
             with torch.no_grad():
-                return model.scores(recent[torch.from_numpy(users)].to(device))[:, 1:].cpu().numpy()
+                return model.scores(recent[torch.from_numpy(users)].to(device))[:, 1:].float().cpu().numpy()
 
         truth = Relevant.of([[item - 1] for item in targets], self.n)
-        return evaluate(scores, truth, k, PROTOCOL, seen=[history - 1 for history in histories])
+        return evaluate(scores, truth, k, self.protocol, seen=[history - 1 for history in histories])
 
 
 def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
@@ -120,6 +132,8 @@ def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
 
 def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
+    if not len(batch.negatives):
+        raise ValueError("the batch has no negatives: NextItemData.of(films, negatives=…)")
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
     hits = target[:, None] == batch.negatives
@@ -127,7 +141,12 @@ def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Ten
 
 
 def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tensor:
-    """SASRec's as published: every position tells its target from one negative; they take the batch's in turn."""
+    """SASRec's: every position tells its target from one negative; they take the batch's in turn.
+
+    As published, a negative is an item that the user has not met; here it is any item.
+    """
+    if not len(batch.negatives):
+        raise ValueError("the batch has no negatives: NextItemData.of(films, negatives=…)")
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
     negative = batch.negatives[torch.arange(len(target), device=target.device) % len(batch.negatives)]

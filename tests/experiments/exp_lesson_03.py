@@ -86,7 +86,7 @@ def test_target_attention_adds_nothing_and_does_not_use_the_candidate(lesson, se
     ours, theirs = (clicks.evaluate(model).auc_by_user() for model in (din, pooling))
     assert np.nanmean(ours) < np.nanmean(theirs) + 0.002
 
-    asked = {name: clicks.evaluate(lesson["Asked"](din, how)).figures() for name, how in lesson["ASKED"].items()}
+    asked = {name: clicks.evaluate(lesson["Asked"](din, how)).figures for name, how in lesson["ASKED"].items()}
     for name in ("auc", "gauc", "log_loss"):
         assert abs(asked["as trained"][name] - asked["about another film"][name]) < 0.005
     assert asked["not at all"]["auc"] < asked["as trained"]["auc"] - 0.03

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from recattn_mini.data import movielens
-from recattn_mini.data.impressions import genre_features
 from recattn_mini.metrics.paired_bootstrap import paired_bootstrap_numpy
 from recattn_mini.models.dien import DIEN
 from recattn_mini.models.din import DIN
@@ -66,13 +65,12 @@ def next_item(make, loss, negatives=1, weight_decay=0.3):
 def clicks(make, loss):
     """Figures of the test impressions by seed, and the predictions themselves."""
     data = ClickData.of(movielens.load(), length=20)
-    genres, occupations = genre_features(data.films), len(set(data.films.occupations[1:]))
     rows, predictions = [], []
     for seed in SEEDS:
         settings = {"epochs": 6, "patience": 2, "learning_rate": 2e-3}
-        model, took = trained(lambda: make(genres, occupations), data, loss, seed, **settings)
+        model, took = trained(lambda: make(data.genres, data.occupations), data, loss, seed, **settings)
         predictions.append(data.evaluate(model))
-        rows.append({**{key: round(value, 4) for key, value in predictions[-1].figures().items()}, **took})
+        rows.append({**{key: round(value, 4) for key, value in predictions[-1].figures.items()}, **took})
     return by_key(rows), predictions
 
 

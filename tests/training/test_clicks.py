@@ -7,7 +7,6 @@ from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
 from recattn_mini.data import movielens
-from recattn_mini.data.impressions import genre_features
 from recattn_mini.models.dien import DIEN
 from recattn_mini.models.din import DIN
 from recattn_mini.training.clicks import ClickData, click_loss, click_loss_with_auxiliary
@@ -54,7 +53,8 @@ def test_figures(data, part):
         assert abs(data.validate(Popular()) - gauc) < 1e-12
         return
     predictions = data.evaluate(Popular())
-    figures = predictions.figures()
+    figures = predictions.figures
+    assert str(predictions).startswith(f"auc {figures['auc']:.4f}  gauc")
     assert abs(figures["gauc"] - gauc) < 1e-12
     assert abs(figures["auc"] - roc_auc_score(liked, probabilities)) < 1e-12
     assert abs(figures["log_loss"] - log_loss(liked, probabilities)) < 1e-12
@@ -65,7 +65,7 @@ def test_figures(data, part):
 
 def test_losses(data):
     torch.manual_seed(0)
-    model = DIEN(genre_features(data.films), 21, 4).eval()
+    model = DIEN(data.genres, data.occupations, 4).eval()
     batch = data.table.at(torch.tensor([500, 40_000, 70_000]))
     *inputs, liked = batch
     expected = nn.functional.binary_cross_entropy_with_logits(model(*inputs), liked)
@@ -76,9 +76,47 @@ def test_losses(data):
     torch.testing.assert_close(click_loss_with_auxiliary(model, batch), expected + pairs.mean())
 
 
+def test_without_a_pair_of_users_there_is_no_auxiliary_loss(data):
+    torch.manual_seed(0)
+    model = DIEN(data.genres, data.occupations, 4).eval()
+    first_events = torch.from_numpy(np.flatnonzero(np.diff(data.users, prepend=0))[:3])
+    for rows in (torch.tensor([500]), first_events):  # one user alone; nobody with a history
+        batch = data.table.at(rows)
+        torch.testing.assert_close(click_loss_with_auxiliary(model, batch), click_loss(model, batch), rtol=0, atol=0)
+
+
+def test_a_model_in_training_mode_is_asked_without_its_dropout(data):
+    class Dropping(Popular):
+        def forward(self, *inputs):
+            return nn.functional.dropout(super().forward(*inputs), 0.5, self.training)
+
+    assert data.evaluate(Dropping().train()).figures == data.evaluate(Popular()).figures
+
+
+def test_large_logits_do_not_tie(data):
+    """In float32 σ has some ten values between 14 and 15."""
+
+    class Sure(Popular):
+        def forward(self, *inputs):
+            return (10 + 5 * super().forward(*inputs)).float()
+
+    test = data.table.at(torch.from_numpy(data.split.test))
+    expected = roc_auc_score(test.liked[:, 0].numpy(), Sure()(*test[:-1])[:, 0].detach().numpy())
+    assert data.evaluate(Sure()).figures["auc"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_recommend_does_not_take_and_what_is_left(data):
+    model = DIN(data.genres, data.occupations, 4, 3)
+    for user in (0, -1, 944):
+        with pytest.raises(ValueError, match=f"user must be from 1 to 943, got {user}"):
+            data.recommend(model, user)
+    told = data.recommend(model, user=7, k=5000)
+    assert len(told.items) == len(set(told.items)) == 1682 - len(set(data.films.histories()[7]))
+
+
 def test_recommend_ranks_what_was_not_rated(data):
     torch.manual_seed(0)
-    films, model = data.films, DIN(genre_features(data.films), 21, 4, 3).eval()
+    films, model = data.films, DIN(data.genres, data.occupations, 4, 3).eval()
     told = data.recommend(model, user=7, k=5)
     assert not set(told.items) & set(films.histories()[7])
     assert told.titles == [films.titles[item] for item in told.items]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -60,6 +61,18 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
+class Watched(Line):
+    """Notes the weights of each epoch, and tells how good they are as it was told."""
+
+    def __init__(self, seen, told):
+        super().__init__(iter(told))
+        self.seen = seen
+
+    def validate(self, model):
+        self.seen.append(weights(model).clone())
+        return super().validate(model)
+
+
 def test_learns_the_line():
     model = network()
     fitted = fit(model, Line(), squares, epochs=200, patience=200, learning_rate=0.02)
@@ -70,14 +83,8 @@ def test_learns_the_line():
 
 def test_goes_back_to_the_best_weights_and_stops_after_patience():
     seen, told = [], [0.1, 0.5, float("nan"), 0.4, 0.5, 0.3]
-
-    class Watched(Line):
-        def validate(self, model):
-            seen.append(weights(model).clone())
-            return super().validate(model)
-
     model = network()
-    fitted = fit(model, Watched(iter(told)), squares, epochs=100, patience=3)
+    fitted = fit(model, Watched(seen, told), squares, epochs=100, patience=3)
     assert fitted.validation[:2] == [0.1, 0.5]
     assert len(fitted.validation) == 5, "a tie is no rise: three epochs after the best"
     assert fitted.best == 1
@@ -86,14 +93,8 @@ def test_goes_back_to_the_best_weights_and_stops_after_patience():
 
 def test_where_nothing_is_held_out_all_epochs_run_and_the_last_weights_stay():
     seen, told = [], [float("nan")] * 5
-
-    class Watched(Line):
-        def validate(self, model):
-            seen.append(weights(model).clone())
-            return super().validate(model)
-
     model = network()
-    fitted = fit(model, Watched(iter(told)), squares, epochs=5, patience=1)
+    fitted = fit(model, Watched(seen, told), squares, epochs=5, patience=1)
     assert fitted.best == 4
     assert torch.equal(weights(model), seen[4])
     assert not torch.equal(seen[3], seen[4])
@@ -269,12 +270,95 @@ def test_not_finite_says_why(model, loss, spoil, cause):
 
 
 def test_nothing_to_train():
-    with pytest.raises(ValueError, match="epochs is 0"):
-        fit(network(), Line(), squares, epochs=0)
+    for settings in ({"epochs": 0}, {"patience": 0}):
+        with pytest.raises(ValueError, match=r"epochs and patience must be from 1, got"):
+            fit(network(), Line(), squares, **settings)
+    data = Line()
+    data.batches = lambda generator: iter([])
+    with pytest.raises(ValueError, match="no batch"):
+        fit(network(), data, squares)
 
 
-@pytest.mark.parametrize("device", [d for d in ("cuda", "mps") if getattr(torch, d).is_available()] or ["cpu"])
+@pytest.mark.parametrize("told", [[0.1, 0.5], []], ids=["in the third epoch", "in the first"])
+def test_interrupted_it_ends_with_the_best_there_was(told):
+    seen = []
+
+    class Interrupted(Line):
+        def validate(self, model):
+            seen.append(weights(model).clone())
+            if len(seen) > len(told):
+                raise KeyboardInterrupt
+            return told[len(seen) - 1]
+
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, Interrupted(), squares)
+    assert not model.training
+    assert torch.equal(weights(model), seen[1] if told else seen[0])
+    assert len(seen) == len(told) + 1
+
+
+def test_a_resumed_run_goes_back_to_a_best_epoch_of_before_it(tmp_path):
+    """The best is saved for itself: when the run dies, the weights are already those of a later epoch."""
+    told, path, seen = [0.1, 0.5, 0.3, 0.2], tmp_path / "a.pt", []
+
+    class Dies(Line):
+        def validate(self, model):
+            seen.append(weights(model).clone())
+            if len(seen) == 4:
+                raise KeyboardInterrupt
+            return told[len(seen) - 1]
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), Dies(), squares, epochs=4, checkpoint=path)
+    model = network()
+    fitted = fit(model, Line(iter(told[3:])), squares, epochs=4, checkpoint=str(path))
+    assert fitted.validation == told
+    assert torch.equal(weights(model), seen[1])
+
+
+def test_numbers_of_numpy_are_read_back(tmp_path):
+    told = [np.float64(0.1), np.float64(0.2)]
+    settings = {"learning_rate": np.float64(0.01), "weight_decay": np.float32(0.5), "seed": np.int64(3)}
+    fit(network(), Line(iter(told)), squares, epochs=2, checkpoint=tmp_path / "a.pt", **settings)
+    assert fit(network(), Line(), squares, epochs=2, checkpoint=tmp_path / "a.pt", **settings).validation == told
+
+
+def test_a_file_that_is_no_checkpoint_of_this_model_is_told_and_nothing_is_overwritten(tmp_path):
+    path, model = tmp_path / "a.pt", network()
+    before = weights(model).clone()
+    fit(
+        nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 2)),
+        Line(),
+        squares,
+        epochs=1,
+        checkpoint=path,
+    )
+    with pytest.raises(ValueError, match=r"another model's: 3.weight is \(2, 8\), here \(1, 8\)"):
+        fit(model, Line(), squares, epochs=1, checkpoint=path)
+    torch.save({"x": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="not written by fit"):
+        fit(model, Line(), squares, epochs=1, checkpoint=path)
+    path.write_bytes(b"\x80junk")
+    with pytest.raises(ValueError, match=r"a\.pt is no file that `save` wrote"):
+        fit(model, Line(), squares, epochs=1, checkpoint=path)
+    assert torch.equal(weights(model), before)
+
+
+def test_generators_of_other_devices_are_not_touched(monkeypatch):
+    def touched(*_):
+        raise AssertionError("a model on the CPU draws from no other generator")
+
+    model = network()
+    for name in ("manual_seed", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, touched)
+    fit(model, Line(), squares, epochs=1)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_stays_on_its_device(device):
+    if not getattr(torch, device).is_available():
+        pytest.skip(f"there is no {device} here")
     model = network().to(device)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Line, "validate", lambda self, model: 0.0)

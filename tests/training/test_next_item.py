@@ -1,6 +1,7 @@
 """The next-item task: what a model is shown in training, in validation and at the test, and what it is told."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from recattn_mini.data import movielens
 from recattn_mini.data.sequences import NextItems
 from recattn_mini.training.next_item import (
+    PROTOCOL,
     NextItemData,
     loss_over_all_items,
     loss_over_sampled_items,
@@ -177,6 +179,46 @@ def test_recommend_leaves_out_what_was_met(data):
         " 3    0.000  H",
         "all of them ← C 0.25, D 0.25, E 0.25",
     ]
+
+
+def test_what_recommend_does_not_take_and_what_is_left(data):
+    for user in (0, -1, 4):
+        with pytest.raises(ValueError, match=f"user must be from 1 to 3, got {user}"):
+            data.recommend(Asked(), user)
+    told = data.recommend(Asked(9, 6, 7, 3), user=1, k=50)
+    assert told.items.tolist() == [9, 7, 8, 10]
+    assert told.weights.shape == (4, 4)
+
+
+def test_a_model_in_training_mode_is_asked_without_its_dropout(data):
+    class Dropping(Asked):
+        def scores(self, history):
+            return super().scores(history) * (1 if not self.training else float("nan"))
+
+    assert data.evaluate(Dropping(9).train()).figures == data.evaluate(Asked(9)).figures
+    assert data.recommend(Dropping(9).train(), user=1, k=1).items.tolist() == [9]
+
+
+def test_negatives_are_all_items_evenly(data):
+    many = replace(data, negatives=4000)
+    drawn = torch.cat([batch.negatives for batch in many.batches(torch.Generator().manual_seed(0))])
+    counts = drawn.bincount(minlength=11)
+    assert len(counts) == 11
+    assert counts[0] == 0
+    assert (counts[1:] - 800).abs().max() < 140  # five standard deviations
+
+
+@pytest.mark.parametrize("loss", [loss_with_one_negative, loss_over_sampled_items])
+def test_a_loss_without_its_negatives_says_so(data, loss):
+    batch = next(iter(data.batches(torch.Generator().manual_seed(0))))
+    with pytest.raises(ValueError, match="no negatives"):
+        loss(Model(), batch)
+
+
+def test_figures_bear_the_protocol_of_the_data(data):
+    assert "leave one out" in str(data.evaluate(Asked()))
+    other = replace(data, protocol=replace(PROTOCOL, split="one cut in time for all"))
+    assert "one cut in time for all" in str(other.evaluate(Asked()))
 
 
 def test_recommend_to_a_short_history(data):
