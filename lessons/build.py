@@ -147,10 +147,9 @@ def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
     cells, exercises = list[dict[str, Any]](), dict[str, str]()
     for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells):
         # nbformat's own ids are random: every build would differ
-        new = {"cell_type": cell.cell_type, "id": f"{source.stem}-{n:02d}", "metadata": {}, "source": cell.source}
-        if tags := cell.metadata.get("tags"):
-            new["metadata"] = {"tags": tags}
-        if "exercise" in (tags or []):
+        told = {key: cell.metadata[key] for key in ("jupyter", "tags") if key in cell.metadata}
+        new = {"cell_type": cell.cell_type, "id": f"{source.stem}-{n:02d}", "metadata": told, "source": cell.source}
+        if "exercise" in told.get("tags", []):
             exercises[new["id"]] = name = _asked(cell.source, f"{source.name}, {new['id']}")
             new["source"] = answer(answer_source(name), name)
         cells.append(new)

@@ -37,6 +37,7 @@ def test_the_lesson_records_what_the_long_runs_gave(recorded):
         assert set(models) == set(results[part])
         for model, figures in models.items():
             assert figures == {name: results[part][model][name] for name in figures}, (part, model)
+    assert defined("recorded")["PAIRED"] == results["AUC of a user, DIN less mean pooling"]
 
 
 def test_what_the_lesson_says_of_the_recorded_figures(recorded):

@@ -10,7 +10,7 @@
 # # 03 · How do you use attention to make recommendations better: train it, serve it
 #
 # Write the body of each cell that ends in `raise NotImplementedError("your turn …")`, run it, run the `check` below it. `hint(f)`
-# nudges, `solution(f)` shows the key once yours holds. Nothing further down needs your answers.
+# nudges, `solution(f)` shows the key once yours holds. Nothing further down needs your answers. An hour to read, the exercises besides.
 #
 # | exercise | level | minutes |
 # |---|---|---|
@@ -37,47 +37,56 @@
 # %% [markdown] tags=["answer"]
 # ## The answer in 60 seconds
 #
-# **Data.** I sort by *time* and hold out the future: each user's last event for test, the one before for validation; or one cut in time for all. Features are as
-# of the impression. A random split leaks, and it can turn the order of two models round.
+# **Where it stands.** Millions of items are *retrieved* to hundreds, ranked, re-ranked: different models, losses and metrics.
 #
-# **Samples and loss.** For retrieval, a causal model predicts the next item at every position, with a softmax over all items if the catalogue allows, else over sampled
-# negatives with the logQ correction; one negative and binary cross-entropy make the scores overconfident. For ranking, impressions with clicks and
-# binary cross-entropy, DIN over the history.
+# **Data.** Sorted by *time*, the future held out, features as of the impression. A random split leaks, and can reverse the order of two models.
 #
-# **Training.** Adam, clipped gradients, validation after each epoch, the best epoch kept; a checkpoint that holds the optimiser and the generators too.
+# **Loss.** Retrieval: the next item at every position, a softmax over all items, or over sampled ones with the logQ correction; one negative with binary cross-entropy makes scores overconfident. Ranking:
+# impressions and clicks, binary cross-entropy.
 #
-# **Evidence.** Against popularity, ItemKNN and a Markov table, which are strong on small data; full ranking; several seeds; and for "did *attention* help", mean pooling
-# in its place, paired by user.
+# **Training.** Adam, clipped gradients, validation after each epoch, the best one kept; a checkpoint has the optimiser and the generators too.
 #
-# **Serving.** The request is a history, a context and $n$ candidates: never a lone user vector. Candidates share one pass over the history under a mask in which they do not see each other.
-# The same code builds features for training and serving, and I test that, since a wrong padding side or a stale history raises no error.
+# **Evidence.** Popularity, ItemKNN and a Markov table have to be beaten, ranking all items, with several seeds; and for "did *attention* help", mean pooling in its place, paired by user.
+#
+# **Serving.** A retriever computes the user's vector *from the history* and searches an index. A ranker gets history, context and $n$ candidates, which share one pass under a mask that hides them from each other.
+# One function builds features for training and serving, and a test says so: a wrong padding side or a stale history raises no error.
 #
 # <details><summary>要点（中文）</summary>
 #
+# - 位置：召回 →（粗排）→ 精排 → 重排；各阶段的模型、损失和指标都不同。
 # - 数据：按时间排序，用未来做测试（每个用户最后一次行为作测试、倒数第二次作验证，或全局时间切分）；特征必须是曝光当时的取值，随机切分会造成特征穿越，甚至颠倒模型的优劣。
 # - 样本与损失：召回用因果模型在每个位置预测下一个物品，能做全量 softmax 就做全量，否则用负采样加 logQ 修正；“1 个负样本 + BCE”会使分数过度自信。精排用曝光与点击，二元交叉熵。
 # - 训练：Adam、梯度裁剪、每轮验证、早停并恢复最佳轮次；检查点要存优化器状态和随机数状态，而不只是权重。
 # - 证据：先打败热门、ItemKNN、马尔可夫基线；全量排序、多个随机种子；“注意力是否有用”要与均值池化做按用户配对的检验。
-# - 线上：输入是行为序列、上下文和 N 个候选，而不是一个用户向量；用候选掩码一次前向给所有候选打分，候选之间互不可见。
+# - 线上：召回由行为序列算出用户向量，再查近邻索引；精排的输入是行为序列、上下文和 N 个候选，用候选掩码一次前向打分，候选之间互不可见。
 # - 训练与服务不一致（填充方向、过期行为、特征口径）不会报错，只会悄悄掉效果，所以要写测试。
 #
 # </details>
 #
-# <details><summary>Who is who: the models named on this page</summary>
+# <details><summary>Words and models of this page</summary>
 #
 # | | |
 # |---|---|
+# | impression | an item that was shown to a user, with or without a click |
+# | logit | a score before the sigmoid or the softmax |
+# | HR@10 | the share of users whose held-out item is among the first ten |
+# | NDCG@10 | the same, but place $r$ counts $1 / \log_2(r + 1)$; lesson 05 |
+# | full ranking | all items are ranked, not the target among a hundred drawn ones |
+# | AUC, GAUC | how often a liked item stands above one that is not: over all pairs; within each user, averaged |
+# | planted | data that was made by a rule that we know, so that the best possible score is known too |
 # | popularity | the same list for everybody |
 # | ItemKNN | items that the same people met as those of the history |
 # | Markov | what most often came right after the last item |
 # | SASRec | causal self-attention over the history; the last state is searched for among the items |
 # | GRU4Rec | the same with a recurrent network in place of attention |
 # | DIN | the candidate attends to the history, unnormalised; the output is a click's logit |
-# | mean pooling | the same network with the mean of the history in place of attention |
+# | DIEN | DIN with a recurrent network over the history, steered by the candidate |
+# | mean pooling | DIN's network with the mean of the history in place of attention |
+# | BST, HSTU | rankers that read history and candidate as one sequence |
 #
 # </details>
 
-# %% tags=["imports"]
+# %% jupyter={"source_hidden": true} tags=["imports"]
 import dataclasses
 import itertools
 import math
@@ -234,10 +243,10 @@ axes.legend(frameon=False, title="held out", loc="upper left", bbox_to_anchor=(1
 plt.show()
 
 # %% [markdown]
-# The random split doubles ItemKNN, which then knows what the user watched *afterwards*, and takes a quarter and more from Markov, whose "last item" is no longer the one before the question. **The order of the two is turned round**: whoever splits
+# The random split doubles ItemKNN, which then knows what the user watched *afterwards*, and takes a quarter and more from Markov, whose "last item" is no longer the one before the question. **The order of the two is reversed**: whoever splits
 # at random ships the wrong model. File order is a random split that looks like a temporal one; it happens whenever a table comes without `ORDER BY`.
 #
-# Leave one out still leaks *across* users: what others did after a user's test event is in training, popularity included. A global cut in time does not, and most of those it tests are new.
+# Leave one out still leaks *across* users: what others did after a user's test event is in training, popularity included. A global cut in time does not, and then most of the users it tests have no training event:
 
 # %% tags=["raises-exception"]
 films = movielens.load()
@@ -266,7 +275,7 @@ for name, model in BASELINES.items():
     print(f"   {name:10} {hits[tied].mean():.3f}   {hits[~tied].mean():.3f}")
 
 # %% [markdown]
-# ItemKNN is nearly three times as good on the page as off it, and loses to popularity on the others. Part of every MovieLens figure is knowing how the site laid out its pages. (These are other people too, so not all of the gap is the page.) Say so, before somebody else does.
+# ItemKNN is nearly three times as good on the page as off it, and loses to popularity on the others. Part of every MovieLens figure is knowing how the site laid out its pages. (These are other people too, so not all of the gap is the page.) State this caveat yourself.
 #
 # **Features as of the impression.** "How many of the film's ratings were likes" is an honest feature if it counts what came before. Three ways to count, and how well each *alone* predicts a like (AUC over all ratings):
 
@@ -331,7 +340,7 @@ for name, items in (("rank among the unseen", ours), ("take the next one", short
     print(f"{name:22} shares of items 1 to 6:", np.bincount(items[0], minlength=n + 1)[1:] / items.size)
 
 # %% [markdown]
-# Item 4 is drawn three times as often as the others: it is pushed down for standing after what people like.
+# Item 4 is drawn three times as often as the others: it is penalised only because its id follows what people like.
 #
 # ### Your turn: uniform negatives without a second try
 
@@ -381,6 +390,8 @@ check(binary_cross_entropy_numpy)
 #
 # $$\ell = -\log \frac{e^{s_+ - \log Q_+}}{e^{s_+ - \log Q_+} + \sum_{j} e^{s_j - \log Q_j}}$$
 #
+# A drawn negative may happen to be the target itself, an *accidental hit*: where it is marked as one, it leaves the sum.
+#
 # ### Your turn
 
 # %% tags=["exercise"]
@@ -390,6 +401,9 @@ from recattn_mini.training.sampled_softmax_loss import sampled_softmax_loss
 check(sampled_softmax_loss)
 
 # %% [markdown]
+# Two more that take one negative or a few: **BPR**, $-\log \sigma(s_+ - s_-)$, wants the pair in the right order. **gBCE** is binary cross-entropy with $\sigma(s_+)^\beta$ in place of $\sigma(s_+)$, where $\beta$ makes up for the negatives that were
+# not drawn: entirely at $t = 1$, not at all at $t = 0$.
+#
 # **What do the losses learn?** A log of 20 events with five items: A 8 times, B 6, C 3, D 2, E once, always for the same user. Every event meets every negative that can be drawn for it, so the expectation is exact; five free scores are fitted until the gradient is zero.
 # Then: what probability does each loss give each item?
 
@@ -460,7 +474,7 @@ plt.show()
 #   That can be wanted (novelty); then it is a decision and not an accident.
 # - **BPR** learns the same log-ratios from uniform negatives; from popular ones it too learns a tie. Its scores are no probabilities: only differences count.
 # - **BCE with one negative is overconfident**: it sees every positive and a quarter of the negatives, so 0.40 becomes 0.73. The order is right and the top is squeezed together: in a catalogue of thousands
-#   everything likely has a σ close to 1, where the gradient is nearly nothing. **gBCE** takes that back: its $t$ goes from BCE to calibrated.
+#   everything likely has a σ close to 1, where the gradient is nearly nothing. **gBCE** takes that back: $t = 0$ is BCE, $t = 1$ is calibrated.
 #
 # **Accidental hits.** A negative drawn from the batch can be the target itself. Striking it out, as most code does, stops a target from being pushed down as its own rival, and costs a little exactness: the argument for logQ counts hits in. With two negatives:
 
@@ -593,21 +607,20 @@ din, fitted = fitted_ranker(library.models.din.DIN, 16, 16)
 print("training loss:  ", *(f"{value:.3f}" for value in fitted.losses))
 print("validation GAUC:", *(f"{value:.3f}" for value in fitted.validation), "- the best is epoch", fitted.best)
 
-figure, axes = plt.subplots(figsize=(5, 2.6))
-axes.plot(fitted.losses, color="C0", marker="o")
-axes.set_xlabel("epoch")
-axes.set_xticks(range(len(fitted.losses)))
-axes.set_ylabel("training loss (○)", color="C0")
-other = axes.twinx()
-other.spines.right.set_visible(True)
-other.plot(fitted.validation, color="C1", marker="s")
-other.set_ylabel("validation GAUC (□)", color="C1")
-other.axvline(fitted.best, color="grey", linestyle=":")
-other.text(fitted.best, min(fitted.validation), " kept", color="grey")
+figure, panels = plt.subplots(1, 2, figsize=(7, 2.4), layout="constrained")
+for panel, values, name in zip(
+    panels, (fitted.losses, fitted.validation), ("training loss", "validation GAUC"), strict=True
+):
+    panel.plot(values, marker="o")
+    panel.set_xlabel("epoch")
+    panel.set_xticks(range(len(values)))
+    panel.set_ylabel(name)
+panels[1].axvline(fitted.best, color="grey", linestyle=":")
+panels[1].text(fitted.best, min(fitted.validation), " kept", color="grey")
 plt.show()
 
 # %% [markdown]
-# The loss goes on falling, the ranking turns after two epochs. Click models are known for that (one epoch is often best in industry): sparse ids see their few events again and learn them by heart. Ten epochs, by decree, would have been too many here, and too few for the retrieval model of the next section.
+# The loss goes on falling, the ranking has its best epoch early. Click models are known for that (one epoch is often best in industry): sparse ids see their few events again and learn them by heart. How early depends on the seed; what does not is that a number of epochs by decree is a guess: the retrieval model of the next section wants many more.
 #
 # **Killed.** Start it again with the same checkpoint, and it ends with the *same bits* as a run that nobody killed. (Here SASRec on 150 users, for four epochs.)
 
@@ -706,7 +719,7 @@ for one, other in (("SASRec", "popularity"), ("SASRec", "Markov"), ("SASRec", "G
 # A few seconds of training, one block of width 32, one seed: popularity is beaten beyond doubt. Markov is not: it is a table that anybody writes in five lines, it needs no training, and the interval of the difference holds 0. The same is true of SASRec against GRU4Rec at equal loss and negatives. Here is what was
 # recorded with more patience: two blocks of width 64, three seeds, 80 epochs for every model, fitted on everything but the test items as the tables of counts are; settings were chosen on validation for SASRec and not tuned again for the others. First both models with the full softmax, then SASRec with other losses and negatives:
 
-# %% tags=["recorded"]
+# %% jupyter={"source_hidden": true} tags=["recorded"]
 RECORDED = {  # by tests/experiments/run_movielens.py, torch 2.13.0 on two cores; one number a seed
     "next item": {
         "SASRec": {"hit_rate": [0.2015, 0.1951, 0.2036], "ndcg": [0.1027, 0.1011, 0.1061], "epochs": [80, 80, 80]},
@@ -744,6 +757,12 @@ RECORDED = {  # by tests/experiments/run_movielens.py, torch 2.13.0 on two cores
     },
 }
 
+PAIRED = {  # AUC of a user, DIN less mean pooling, and its 95 % interval; one number a seed
+    "value": [-0.0083, -0.0053, -0.0116],
+    "low": [-0.0145, -0.0105, -0.0197],
+    "high": [-0.0022, -0.0002, -0.0035],
+}
+
 
 def mean_and_range(values, digits=3):
     """A mean, and its spread in brackets."""
@@ -753,8 +772,7 @@ def mean_and_range(values, digits=3):
 for part in ("next item", "loss and negatives"):
     print(f"{part:32} {'HR@10':24} {'NDCG@10':24} epochs")
     for name, row in RECORDED[part].items():
-        said = [mean_and_range(row["hit_rate"]), mean_and_range(row["ndcg"]), mean_and_range(row["epochs"], 0)]
-        print(f"   {name:29} {said[0]:24} {said[1]:24} {said[2]}")
+        print(f"   {name:29} {mean_and_range(row['hit_rate']):24} {mean_and_range(row['ndcg']):24} {row['epochs'][0]}")
 
 # %% [markdown]
 # Read the ranges before the means: a hit rate has a standard error of a point on this data whatever the seed does, so a difference of a point or two is not one. SASRec with the full softmax is above the Markov table with every seed. With one negative or with 256 it is not much above it, and neither is GRU4Rec: the *loss and its negatives* moved more than the step from recurrence to attention. (Other people measured the GRU ahead at equal loss; it was not tuned here.)
@@ -772,7 +790,7 @@ print(told)
 told.draw()
 
 # %% [markdown]
-# The arrows are attention weights. They say what was averaged, not what caused the recommendation; to know that, leave the event out and look again:
+# The shades, and the numbers behind ←, are attention weights. They say what was averaged, not what caused the recommendation; to know that, leave the event out and look again:
 
 # %% tags=["raises-exception", "nbval-ignore-output"]
 films = movielens.load()
@@ -786,13 +804,13 @@ with torch.no_grad():
     moved = np.array([score - model.scores(each)[0, best].item() for each in without])
 print("recommended first:", films.titles[best])
 print("most attention:     ", films.titles[recent[0, weights.argmax()]])
-print("its loss hurts most:", films.titles[recent[0, moved.argmax()]])
+print("missed most:        ", films.titles[recent[0, moved.argmax()]])
 print(
     f"rank correlation of weight and effect: {np.corrcoef(weights.argsort().argsort(), np.abs(moved).argsort().argsort())[0, 1]:.2f}"
 )
 
 # %% [markdown]
-# In one block, for one user, the two agree. That is no law: with more blocks, heads or larger values they part (lesson 08).
+# In one block, for one user, the two agree. That is no law: with more blocks, heads or larger values they part.
 #
 # ## 9 · Ranking: does target attention beat the mean?
 #
@@ -812,9 +830,11 @@ print(f"AUC of a user, DIN - mean pooling: {found.value:+.3f}, 95 % interval {fo
 # %%
 for name, row in RECORDED["clicks"].items():
     print(f"{name:13}", *(f"{key} {mean_and_range(values)}   " for key, values in row.items()))
+for seed, (value, low, high) in enumerate(zip(*PAIRED.values(), strict=True)):
+    print(f"seed {seed}, AUC of a user, DIN - mean pooling: {value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
 
 # %% [markdown]
-# **Target attention does not help here**: mean pooling is level with it or better, whichever figure one takes, and the paired interval was below zero with every recorded seed. DIEN gains in AUC and not in GAUC: it knows better *who* likes much, not what. DIN's weights may differ from film to film, may be negative, and need not sum to one:
+# **Target attention does not help here**: mean pooling is level with it or better, whichever figure one takes, and the paired interval is below zero with every recorded seed. DIEN gains in AUC and not in GAUC: it knows better *who* likes much, not what. DIN's weights may differ from film to film, may be negative, and need not sum to one:
 
 # %% tags=["raises-exception", "nbval-ignore-output"]
 films = movielens.load()
@@ -857,8 +877,8 @@ for name, how in ASKED.items():
     print(f"asked {name:19}", *(f"{key} {value:.3f}   " for key, value in predictions.figures.items()))
 
 # %% [markdown]
-# Asked about another film, it answers as well: **the weights depend on the candidate, and nothing depends on that**. What the interest does say is how generous this user is: without it AUC and log-loss are much worse. And GAUC is *better*, since generosity is no use for ordering one user's films and its noise is
-# gone. (Seeds 1 and 2 say the same.)
+# Asked about another film, it answers as well: **the weights depend on the candidate, but the prediction does not**. What the interest does say is how generous this user is: without it AUC and log-loss are much worse. And GAUC is *better*: how generous a user is does not help to order that user's films, and the noise of it is
+# gone. (Three seeds say the same: `tests/experiments/exp_lesson_03.py`.)
 #
 # A likely reason: DIN was made for a shop's log, where a history mixes bags, toys and phones and a candidate concerns few of them; here a label is a rating, which the film and the user's habit explain for the most part. Where the label is *planted* on the candidate's kind, target attention wins (lesson 02).
 # So: ask what the label depends on before you add attention, keep the ablation, and ask the trained model.
@@ -962,9 +982,15 @@ for s in (50, 100, 200):
     whole, kept = multiply_adds(s + n, (s + n) ** 2), multiply_adds(s + n, allowed)
     ratios[s] = each / kept
     print(f"{s:7} {each / 1e6:13,.0f} {whole / 1e6:24,.0f} {each / whole:8.0f} {kept / 1e6:25,.0f} {ratios[s]:8.0f}")
+    cached = multiply_adds(s, s * (s + 1) // 2) + n * multiply_adds(1, s + 1)
+    print(
+        " " * 7, "history cached, then a pass each:", f"{cached / 1e6:,.0f},", "as one pass" if cached == kept else "?"
+    )
 
 # %% [markdown]
-# Nearly as many times cheaper as the history is long, *if* nobody computes the pairs of two candidates: with the whole matrix $n^2$ eats most of it. So candidates come in chunks behind a cached history (what HSTU's authors call M-FALCON).
+# The longer the history, the more is saved, *if* nobody computes the pairs of two candidates: with the whole matrix $n^2$ eats most of it. So candidates come in chunks behind a cached history (what HSTU's authors call M-FALCON).
+#
+# "And if I cache the history's keys and values, and still make a pass for each candidate?" That is the same arithmetic, to the last multiplication. What one pass saves over it is a thousand launches, and reading the cache a thousand times.
 #
 # ## 11 · Training is not serving
 #
@@ -1085,6 +1111,18 @@ for name, rows in TABLES.items():
 #
 # Everything that does not know the candidate once for each request: the history's embeddings, keys, values, the first part of DIN's hidden layer. Candidates in one batch against it, masked from each other; a pre-ranker before it so that a thousand become two hundred; a shorter or searched history; half precision. Cache the user's side between requests
 # and invalidate it with each event.
+# </details>
+#
+# <details><summary><b>What retrieves in front of a ranker, and what does attention have to give up there? 召回阶段用什么？注意力要放弃什么？</b></summary>
+#
+# Two towers: a vector of the user, from the history, and one of each item, with a dot product between them, since only that can be searched in an index of approximate nearest neighbours. The item is known only after the search, so there is no target attention: self-attention in the user's tower, as in SASRec, or several
+# interests, each searched for (MIND, ComiRec). A new item has no trained vector yet: its tower must read content. A pre-ranker between the two may be a small ranker that learns from the large one.
+# </details>
+#
+# <details><summary><b>Offline it was better, online it is not. Where do you look? 离线有提升，线上没有，怎么排查？</b></summary>
+#
+# First whether the inputs are the same (the next question). Then whether the question was: a log holds what the *old* system showed, at the places where it showed it; a model that agrees with it looks good, and what it never showed cannot be judged. So position as a feature in training and fixed at serving, a share of traffic
+# explored at random, inverse propensities for the estimate (lesson 05). Then the metric: clicks offline, watch time online. Then the loop: tomorrow's training data is what the new model shows. And the test: novelty wears off, and the two arms share one stock of items and one training log.
 # </details>
 #
 # <details><summary><b>What differs between training and serving inputs? 训练与线上的输入有哪些不一致？</b></summary>
