@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from recattn_mini.models.dien import DIEN
 from recattn_mini.models.din import DIN
@@ -95,6 +96,25 @@ def film(model, item):
     return features.items.weight[item] + features.genre_proj.weight @ features.genres[item]
 
 
+def events_of(model, history, ratings):
+    """The events that are there, without the padding."""
+    pairs = zip(history, ratings, strict=True)
+    return [film(model, item) + model.features.ratings.weight[rating] for item, rating in pairs if item != 0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_padding_adds_nothing_in_a_new_model_and_is_not_trained(name, genres):
+    features = MODELS[name](genres.float()).features
+    history, ratings = torch.tensor([[0, 0, 7]]), torch.tensor([[0, 0, 5]])
+    events = features.events(history, ratings)
+    assert (events[0, :2] == 0).all()
+    assert (events[0, 2] != 0).all()
+    events.sum().backward()
+    for table, there in (features.items, 7), (features.ratings, 5):
+        assert (table.weight.grad[there] == 1).all()
+        assert (table.weight.grad[0] == 0).all()
+
+
 def test_din_one_event_at_a_time(genres, request_of_two):
     model = grown(DIN(genres, 5, D, A))
     user, context, history, ratings, candidates = request_of_two
@@ -135,14 +155,56 @@ def test_dien_attends_to_events_and_not_to_padding(genres, request_of_two):
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3, dtype=torch.float64))
 
 
-def test_diens_auxiliary_pairs(genres, request_of_two):
-    """Two steps of user 0 have a next event, three of user 1, and each time the other user has an event there."""
+def states_of(model, events):
+    """The same weights in nn.GRUCell, step by step."""
+    cell = nn.GRUCell(D, D, bias=False).double()
+    cell.load_state_dict({name: getattr(model.extractor, f"{name}_l0") for name in cell.state_dict()})
+    states = [torch.zeros(D, dtype=torch.float64)]
+    for event in events:
+        states.append(cell(event, states[-1]))
+    return states[1:]
+
+
+def augru_step(cell, event, state, attention):
+    """The update gate u times the attention, as the paper has it; the middle third of torch's weights is 1 - u."""
+    reset_x, keep_x, new_x = (cell.weight_ih @ event + cell.bias_ih).chunk(3)
+    reset_h, keep_h, new_h = (cell.weight_hh @ state + cell.bias_hh).chunk(3)
+    new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+    update = attention * (1 - torch.sigmoid(keep_x + keep_h))
+    return (1 - update) * state + update * new
+
+
+def test_dien_one_event_at_a_time(genres, request_of_two):
     model = grown(DIEN(genres, 5, D))
-    *_, history, ratings, _ = request_of_two
-    right, other = model.auxiliary_logits(history, ratings)
-    assert right.shape == other.shape == (5,)
-    states, _ = model.extractor(model.features.events(history, ratings))
-    follows = film(model, 2) + model.features.ratings.weight[1]
-    instead = film(model, 22) + model.features.ratings.weight[4]
-    torch.testing.assert_close(right[0], states[0, 2] @ follows, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(other[0], states[0, 2] @ instead, rtol=1e-9, atol=1e-9)
+    user, context, history, ratings, candidates = request_of_two
+    columns = torch.cat([user, context], 1).tolist()
+    logits, told = model(*request_of_two), model.weights(history, ratings, candidates)
+    for u in range(2):
+        profile = sum(table.weight[i] for table, i in zip(model.features.profiles, columns[u], strict=True))
+        states = states_of(model, events_of(model, history[u], ratings[u]))
+        for n, item in enumerate(candidates[u]):
+            q, interest = film(model, item), torch.zeros(D, dtype=torch.float64)
+            weights = torch.stack([state @ model.w.weight.T @ q for state in states]).softmax(0)
+            for state, weight in zip(states, weights, strict=True):
+                interest = augru_step(model.evolution.cell, state, interest, weight)
+            expected = model.head.network(torch.cat([q, interest, q * interest, profile]))
+            torch.testing.assert_close(told[u, n, -len(states) :], weights, rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(logits[u, n : n + 1], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_diens_auxiliary_pairs_one_at_a_time(genres):
+    """Users have 4, 2 and 5 events, so 3, 1 and 4 next ones; of the last four, user 1 has an event at two."""
+    model = grown(DIEN(genres, 5, D))
+    history = torch.tensor([[0, 3, 7, 2, 11], [0, 0, 0, 9, 22], [5, 8, 1, 6, 4]])
+    ratings = torch.tensor([[0, 4, 5, 1, 3], [0, 0, 0, 2, 4], [4, 3, 5, 2, 1]])
+    events = [events_of(model, *of_user) for of_user in zip(history, ratings, strict=True)]
+    right, other = [], []
+    for u in range(3):
+        states, mine, another = states_of(model, events[u]), events[u], events[u - 1]
+        for back in range(len(mine) - 1, 0, -1):  # from the end, where histories meet
+            if back <= len(another):
+                right.append(states[-back - 1] @ mine[-back])
+                other.append(states[-back - 1] @ another[-back])
+    assert len(right) == 3 + 1 + 2
+    expected = torch.stack(right), torch.stack(other)
+    torch.testing.assert_close(model.auxiliary_logits(history, ratings), expected, rtol=1e-9, atol=1e-9)

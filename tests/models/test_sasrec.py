@@ -9,13 +9,13 @@ from torch import nn
 
 from recattn_mini.models.sasrec import SASRec
 
-N, D, H, LENGTH = 17, 6, 2, 7
+N, D, H, LENGTH, DROPOUT = 17, 6, 2, 7, 0.3
 
 
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    model = SASRec(N, D, H, LENGTH, blocks=2, dropout=0.5).double().eval()
+    model = SASRec(N, D, H, LENGTH, blocks=2, dropout=DROPOUT).double().eval()
     with torch.no_grad():
         for p in model.parameters():  # small numbers at the start would hide a softmax over the wrong axis
             p.copy_(torch.randn_like(p))
@@ -32,7 +32,9 @@ def torch_layers(model):
     """The same weights in nn.TransformerEncoderLayer."""
     layers = []
     for block in model.blocks:
-        layer = nn.TransformerEncoderLayer(D, H, D, 0.0, batch_first=True, norm_first=True, bias=False).double().eval()
+        layer = nn.TransformerEncoderLayer(D, H, D, DROPOUT, batch_first=True, norm_first=True, bias=False)
+        layer = layer.double().train(model.training)
+        layer.self_attn.dropout = 0.0  # of the weights: ours has none there
         attention = block.attention
         with torch.no_grad():
             layer.self_attn.in_proj_weight.copy_(
@@ -102,6 +104,18 @@ def test_dropout_only_in_training(model, history):
     assert torch.equal(model(history), model(history))
     model.train()
     assert not torch.equal(model(history), model(history))
+
+
+def test_dropout_on_the_positions_and_where_torchs_layers_have_it(model, history):
+    layers, items = torch_layers(model.train()), history[1:2]  # one user without padding
+    causal = torch.ones(LENGTH, LENGTH, dtype=torch.bool).triu(1)
+    torch.manual_seed(1)
+    x = nn.functional.dropout(model.items.weight[items] + model.positions.flip(0), DROPOUT)
+    for layer in layers:
+        x = layer(x, src_mask=causal)
+    expected = nn.functional.layer_norm(x, (D,), model.norm.weight)
+    torch.manual_seed(1)
+    torch.testing.assert_close(model(items), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_a_longer_history_than_was_trained_is_an_error(model):
