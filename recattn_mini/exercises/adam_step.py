@@ -157,7 +157,7 @@ def corrected_moments_returned(parameter, gradient, m, v, step, rate, beta_1, be
     return moved, m / (1 - beta_1**step), v / (1 - beta_2**step)
 
 
-@wrong("ε inside the root: √ε is 1e-4, a thousand times what was meant. It is √v̂ + ε")
+@wrong("ε inside the root: √ε is 1e-4, ten thousand times what was meant. It is √v̂ + ε")
 def epsilon_inside_the_root(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_1, beta_2)
     return parameter - rate * m / (1 - beta_1**step) / (v / (1 - beta_2**step) + eps).sqrt(), m, v
@@ -233,7 +233,14 @@ def sums_for_means(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
 
 
-@wrong("m is a sum, as in SGD's momentum: the gradient comes in with 1 - β₁")
+@wrong("1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32")
+def v_without_its_weight(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, _ = _moments(gradient, m, v, beta_1, beta_2)
+    v = beta_2 * v + gradient**2
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("1 - β₁ is missing, as in SGD's momentum: m = β₁ m + g is a sum, ten times too long. The gradient comes in with it")
 def m_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     _, v = _moments(gradient, m, v, beta_1, beta_2)
     m = beta_1 * m + gradient

@@ -22,8 +22,9 @@ LEVEL, MINUTES = "easy", 10
 HINTS = (
     "-y log σ(x) - (1-y) log(1 - σ(x)): σ(-1000) is 0 in floating point. Put σ(x) = 1 / (1 + exp(-x)) in and simplify.",
     "It is log(1 + exp(x)) - x y. exp(1000) is inf: take max(x, 0) out of the logarithm; what is left in it?",
-    "mean of max(x, 0) - x y + log1p(exp(-|x|)). In PyTorch torch.maximum(x, zeros): at a tie it passes on half the "
-    "gradient, as it should at x = 0; relu passes on none there and clamp all.",
+    "mean of max(x, 0) - x y + log1p(exp(-|x|)), or of np.logaddexp(0, x) - x y, which takes the maximum out itself. In "
+    "PyTorch torch.maximum(x, zeros): at a tie it passes on half the gradient, as it should at x = 0; relu passes on "
+    "none there and clamp all.",
 )
 FORBIDDEN = (
     "torch.nn.functional.binary_cross_entropy_with_logits",

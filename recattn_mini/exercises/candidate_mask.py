@@ -294,6 +294,18 @@ def first_user_for_all(history, candidates):
     return candidate_mask(history[:1], candidates[:1]).expand(len(history), -1, -1, -1)
 
 
+@wrong("triu for tril: every history position sees what comes after it. Causal is tril, the keys up to the query")
+def history_looks_ahead(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(((key >= query) & (key < s) & (query < s)) | (_visible(query, key, s) & (query >= s)), real)
+
+
+@wrong("triu for tril over the whole square: the history sees candidates, they see none of it. Causal is tril")
+def triu_of_the_whole_square(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding((key >= query) & ((key < s) | (query < s) | (key == query)), real)
+
+
 @wrong("rows and columns are swapped: rows are queries, columns are keys")
 def transposed(history, candidates):
     return candidate_mask(history, candidates).mT

@@ -10,10 +10,11 @@ LEVEL, MINUTES = "hard", 20
 DIFFERENTIABLE = False
 HINTS = (
     "How many items has the user not met? A number in [0, 1) times that count, rounded down, is a rank among them.",
-    "The i-th of the met items, sorted, without padding and repeats, counted from 0, has met - 1 - i unmet ones below "
-    "it. The r-th unmet item stands behind all met ones that have at most r unmet ones below them.",
-    "item = 1 + r + #{i : met_i - 1 - i <= r}: compare (u 1 s) with (u k 1) and sum over s. Padding and repeats get a "
-    "value above every rank. Or with less care for memory: a mask (u n) of the unmet, and its cumulative sum.",
+    "User by user: unmet = np.setdiff1d(np.arange(1, n + 1), seen[user]) is sorted, and free of padding and repeats; the "
+    "draws are unmet[rank]. That is right. It costs a list of the whole catalogue for each user: can you do without?",
+    "Without: sort the met items, no padding, each once. Below met[i], counted from 0, stand met[i] - 1 - i unmet ones. "
+    "item = 1 + r + the number of i with met[i] - 1 - i <= r: compare (u 1 s) with (u k 1) and sum over s, padding and "
+    "repeats at a value above every rank.",
 )
 FORBIDDEN = ()
 
