@@ -252,6 +252,12 @@ def one_beta_for_both(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps
     return adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_1, eps)
 
 
+@wrong("β₁ is in v's mean, and β₂ in its correction: v has β₂ in both")
+def v_with_beta_1(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_1)
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
 @wrong("both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ")
 def corrected_with_one_beta(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_1, beta_2)
