@@ -23,8 +23,12 @@ HELD_OUT = 2  # of each user: for test, and for validation
 def leave_one_out_numpy(users: np.ndarray, timestamps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """users (m), timestamps (m) -> indices of the events in train, in validation and in test.
 
-    >>> leave_one_out_numpy(np.array([7, 3, 7, 7]), np.array([9, 1, 5, 9]))  # 7's at time 9: the file has 0 before 3
-    (array([1, 2]), array([0]), array([3]))
+    Each user's last event in time is test, the one before it validation, the rest train; a user with fewer than three
+    events has all of them in train. Each part is ordered by user, then time, ties as in the file; indices are int64.
+
+    >>> users, timestamps = np.array([7, 3, 7, 7, 3, 7]), np.array([9, 5, 2, 9, 1, 4])
+    >>> leave_one_out_numpy(users, timestamps)  # 3 has too few, 4 and 1; 7's are 2, 5, then the tied 0 and 3
+    (array([4, 1, 2, 5]), array([0]), array([3]))
     """
     order = np.lexsort((timestamps, users))  # by user, then time; stable
     users = users[order]
@@ -36,7 +40,15 @@ def leave_one_out_numpy(users: np.ndarray, timestamps: np.ndarray) -> tuple[np.n
 
 @takes(users="int m", timestamps="int m")
 def leave_one_out(users: torch.Tensor, timestamps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """users (m), timestamps (m) -> indices of the events in train, in validation and in test."""
+    """users (m), timestamps (m) -> indices of the events in train, in validation and in test.
+
+    Each user's last event in time is test, the one before it validation, the rest train; a user with fewer than three
+    events has all of them in train. Each part is ordered by user, then time, ties as in the file; indices are int64.
+
+    >>> users, timestamps = torch.tensor([7, 3, 7, 7, 3, 7]), torch.tensor([9, 5, 2, 9, 1, 4])
+    >>> leave_one_out(users, timestamps)  # 3 has too few, 4 and 1; 7's are 2, 5, then the tied 0 and 3
+    (tensor([4, 1, 2, 5]), tensor([0]), tensor([3]))
+    """
     order = timestamps.argsort(stable=True)
     order = order[users[order].argsort(stable=True)]
     users = users[order]

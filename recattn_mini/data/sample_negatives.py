@@ -22,7 +22,10 @@ Array = np.ndarray | torch.Tensor
 
 @takes(seen="int u s", n="count", uniform="u k")
 def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.ndarray:
-    """seen (u s), items from 1 to n, uniform (u k) in [0, 1) -> items (u k) that the user has not met.
+    """seen (u s), items from 1 to n, uniform (u k) in [0, 1) -> items (u k) that the user has not met, int64.
+
+    In seen, 0 is padding, on any side, and an item may be repeated. Each number of uniform is one draw, with
+    replacement and no second try: the item of rank ⌊uniform · #unseen⌋, from 0, among the unseen ones, ascending.
 
     >>> uniform = np.array([[0.0, 0.4, 0.99]])
     >>> sample_negatives_numpy(np.array([[0, 4, 2]]), 5, uniform)  # 1, 3 and 5 are left: a third of [0, 1) each
@@ -44,11 +47,14 @@ def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.
 
 @takes(seen="int u s", n="count", uniform="u k")
 def sample_negatives(seen: torch.Tensor, n: int, uniform: torch.Tensor) -> torch.Tensor:
-    """seen (u s), items from 1 to n, uniform (u k) in [0, 1) -> items (u k) that the user has not met.
+    """seen (u s), items from 1 to n, uniform (u k) in [0, 1) -> items (u k) that the user has not met, int64.
 
-    >>> uniform = torch.rand(1, 1000, generator=torch.Generator().manual_seed(0))
-    >>> sample_negatives(torch.tensor([[0, 4, 2]]), 5, uniform).unique()
-    tensor([1, 3, 5])
+    In seen, 0 is padding, on any side, and an item may be repeated. Each number of uniform is one draw, with
+    replacement and no second try: the item of rank ⌊uniform · #unseen⌋, from 0, among the unseen ones, ascending.
+
+    >>> uniform = torch.tensor([[0.99, 0.0, 0.4, 0.5]])
+    >>> sample_negatives(torch.tensor([[0, 4, 2, 4]]), 5, uniform)  # 1, 3 and 5 are left: a third of [0, 1) each
+    tensor([[5, 1, 3, 3]])
     """
     _check(seen, uniform, n)
     met = seen.long().sort(dim=1).values

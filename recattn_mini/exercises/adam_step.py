@@ -157,7 +157,7 @@ def corrected_moments_returned(parameter, gradient, m, v, step, rate, beta_1, be
     return moved, m / (1 - beta_1**step), v / (1 - beta_2**step)
 
 
-@wrong("ε inside the root: √ε is 1e-4, a thousand times what was meant. It is √v̂ + ε")
+@wrong("ε inside the root: √ε is 1e-4, ten thousand times what was meant. It is √v̂ + ε")
 def epsilon_inside_the_root(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     m, v = _moments(gradient, m, v, beta_1, beta_2)
     return parameter - rate * m / (1 - beta_1**step) / (v / (1 - beta_2**step) + eps).sqrt(), m, v
@@ -233,11 +233,52 @@ def sums_for_means(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
 
 
-@wrong("m is a sum, as in SGD's momentum: the gradient comes in with 1 - β₁")
+@wrong("1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32")
+def v_without_its_weight(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, _ = _moments(gradient, m, v, beta_1, beta_2)
+    v = beta_2 * v + gradient**2
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("1 - β₁ is missing, as in SGD's momentum: m = β₁ m + g is a sum, ten times too long. It weighs the gradient")
 def m_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
     _, v = _moments(gradient, m, v, beta_1, beta_2)
     m = beta_1 * m + gradient
     return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("β₁ for both moments: v has β₂, a far longer memory")
+def one_beta_for_both(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_1, eps)
+
+
+@wrong("β₁ is in v's mean, and β₂ in its correction: v has β₂ in both")
+def v_with_beta_1(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_1)
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+
+
+@wrong("both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ")
+def corrected_with_one_beta(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_2)
+    return _moved(parameter, m, v, step, rate, beta_1, beta_1, eps), m, v
+
+
+@wrong("the corrections are multiplied in: m and v are too small at first, and become smaller. Divide by 1 - βᵗ")
+def corrections_multiplied(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_2)
+    return parameter - rate * m * (1 - beta_1**step) / ((v * (1 - beta_2**step)).sqrt() + eps), m, v
+
+
+@wrong("m / √v + ε adds ε to the quotient, and 0 / 0 stays NaN: parentheses, m / (√v + ε)")
+def epsilon_beside_the_quotient(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    m, v = _moments(gradient, m, v, beta_1, beta_2)
+    return _moved(parameter, m, v, step, rate, beta_1, beta_2, 0) - rate * eps, m, v
+
+
+@wrong("0.01 · parameter is added to the gradient, which is L2, by habit: nobody asked for any decay")
+def l2_in_the_gradient(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
+    return adam_step(parameter, gradient + 0.01 * parameter, m, v, step, rate, beta_1, beta_2, eps)
 
 
 @wrong("0.9 and 0.999 are written into the formulas: the betas are arguments")

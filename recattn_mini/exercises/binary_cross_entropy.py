@@ -22,8 +22,9 @@ LEVEL, MINUTES = "easy", 10
 HINTS = (
     "-y log σ(x) - (1-y) log(1 - σ(x)): σ(-1000) is 0 in floating point. Put σ(x) = 1 / (1 + exp(-x)) in and simplify.",
     "It is log(1 + exp(x)) - x y. exp(1000) is inf: take max(x, 0) out of the logarithm; what is left in it?",
-    "mean of max(x, 0) - x y + log1p(exp(-|x|)). In PyTorch torch.maximum(x, zeros): at a tie it passes on half the "
-    "gradient, as it should at x = 0; relu passes on none there and clamp all.",
+    "mean of max(x, 0) - x y + log1p(exp(-|x|)), or of np.logaddexp(0, x) - x y, which takes the maximum out itself. "
+    "In PyTorch torch.maximum(x, zeros): at a tie it passes on half the gradient, as it should at x = 0; relu passes "
+    "on none there and clamp all.",
 )
 FORBIDDEN = (
     "torch.nn.functional.binary_cross_entropy_with_logits",
@@ -133,6 +134,12 @@ def epsilon_in_the_logarithm(x, y):
     return -(y * (p + 1e-7).log() + (1 - y) * (1 - p + 1e-7).log()).mean()
 
 
+@wrong("1e-8 added within the logarithms: no loss is above 18, and all others are a little off. Work with the logits")
+def smaller_epsilon_in_the_logarithm(x, y):
+    p = x.sigmoid()
+    return -(y * (p + 1e-8).log() + (1 - y) * (1 - p + 1e-8).log()).mean()
+
+
 @wrong("logarithms cut at -100, as in BCELoss: the gradient beyond is 0. Work with the logits")
 def logarithms_cut_at_100(x, y):
     p = x.sigmoid()
@@ -159,6 +166,31 @@ def overflows(x, y):
 @wrong("the modulus is missing: exp(-x) is inf at -1000. It is log1p(exp(-|x|)) that is left of the logarithm")
 def modulus_missing(x, y):
     return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.log1p(torch.exp(-x))).mean()
+
+
+@wrong("the minus is missing: exp(|x|) is inf at 1000. It is log1p(exp(-|x|)) that is left of the logarithm")
+def minus_missing(x, y):
+    return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.log1p(torch.exp(x.abs()))).mean()
+
+
+@wrong("exp(-|x|) without its logarithm: it is log1p of that, log 2 and not 1 at x = 0")
+def logarithm_missing(x, y):
+    return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.exp(-x.abs())).mean()
+
+
+@wrong("|x| for max(x, 0): what comes out of log(1 + exp(x)) is 0 where x is below 0")
+def modulus_for_maximum(x, y):
+    return (x.abs() - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
+
+
+@wrong("y is taken off, not x y: -y log σ(x) is y log(1 + exp(-x)) = y log(1 + exp(x)) - x y")
+def label_without_its_logit(x, y):
+    return (F.softplus(x) - y).mean()
+
+
+@wrong("x y is added: a click is to pull its logit up, so x y is taken off")
+def click_with_the_wrong_sign(x, y):
+    return (_terms(x, y) + 2 * x * y).mean()
 
 
 @wrong("log1p(exp(-|x|)) is missing: without it this is the loss of a perceptron, and nothing is learnt from x y > 0")
@@ -255,6 +287,11 @@ def labels_rounded(x, y):
 @wrong("log(1 - σ(x)) is log σ(-x), not log σ(1 - x)")
 def one_minus_the_logit(x, y):
     return -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(1 - x)).mean()
+
+
+@wrong("1 - log σ(x) for log(1 - σ(x)): the 1 stands within the logarithm, which is log σ(-x)")
+def one_minus_the_logarithm(x, y):
+    return -(y * F.logsigmoid(x) + (1 - y) * (1 - F.logsigmoid(x))).mean()
 
 
 @wrong("this is the squared error (Brier score): its gradient dies where the model is certain and wrong")

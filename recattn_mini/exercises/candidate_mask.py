@@ -294,7 +294,31 @@ def first_user_for_all(history, candidates):
     return candidate_mask(history[:1], candidates[:1]).expand(len(history), -1, -1, -1)
 
 
-@wrong("rows and columns are swapped: rows are queries, columns are keys")
+@wrong("triu for tril: every history position sees what comes after it. Causal is tril, the keys up to the query")
+def history_looks_ahead(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(((key >= query) & (key < s) & (query < s)) | (_visible(query, key, s) & (query >= s)), real)
+
+
+@wrong("triu for tril over the whole square: the history sees its future and the candidates. Causal is tril")
+def triu_above_the_candidates(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(((key >= query) & (query < s)) | (_visible(query, key, s) & (query >= s)), real)
+
+
+@wrong("triu(…, 1) is what a causal mask hides, and the history sees just that: True means may attend. It is tril")
+def hidden_for_visible(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(((key > query) & (key < s)) | (_visible(query, key, s) & (query >= s)), real)
+
+
+@wrong("a history position sees itself alone, as a candidate does: it sees what came before too")
+def history_blind_to_its_past(history, candidates):
+    real, query, key, s = _parts(history, candidates)
+    return _with_padding(_visible(query, key, s) & ((query >= s) | (key == query)), real)
+
+
+@wrong("rows and columns are swapped, or triu stands for tril: rows are queries, columns are keys, the past is tril")
 def transposed(history, candidates):
     return candidate_mask(history, candidates).mT
 

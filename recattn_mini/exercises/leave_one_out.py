@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recattn_mini.data.leave_one_out import leave_one_out, leave_one_out_numpy
-from recattn_mini.exercises._spec import right, same, teaching, wrong
+from recattn_mini.exercises._spec import Named, right, same, teaching, wrong
 
 PARTS = ("train", "validation", "test")
 LEVEL, MINUTES = "medium", 10
@@ -27,9 +27,12 @@ def inputs() -> dict[str, tuple]:
     few = torch.tensor([2, 1, 2, 5, 1, 2, 5, 2, 8, 2])
     second_by_second = torch.tensor([893286638, 893286637, 893286640, 893286639, 893286641])
     view = torch.stack([users, times], 1)
+    # one of the users has 300 events in five seconds: NumPy sorts up to 16 numbers by insertion, which is stable
+    with_busy = torch.from_numpy(np.random.RandomState(3).permutation(np.repeat([6, 2, 11, 5], [300, 4, 6, 5])))
     return {
         "users mixed": (users, times),
         "ties": (users, tied),
+        "many ties": (with_busy, torch.from_numpy(np.random.RandomState(4).randint(0, 5, 315)) + 100),
         "fewer than three": (few, torch.tensor([5, 9, 1, 7, 4, 8, 2, 3, 6, 1])),
         "exactly three": (torch.tensor([4, 7, 4, 7, 4, 7]), torch.tensor([30, 11, 10, 12, 20, 13])),
         "second by second": (torch.ones(5, dtype=torch.int64), second_by_second),
@@ -72,8 +75,26 @@ def check_users_mixed(f):
 
 
 def check_ties(f):
-    "equal timestamps keep the order of the file"
-    _agrees(f, "ties")
+    "equal timestamps keep the order of the file, also where one user has hundreds of them"
+    for case in ("ties", "many ties"):
+        users, timestamps = inputs()[case]
+        got, want = f(users, timestamps), expected(users, timestamps)
+        if _is_right_but_for_ties(got, want, users, timestamps):
+            raise Named(
+                "all is right but the order of equal timestamps: a sort that is not stable (np.argsort, torch.argsort "
+                "are not, unless asked to be), a reversed one, or a search for the last that stops at the first"
+            )
+        same(got, want, PARTS)
+
+
+def _is_right_but_for_ties(got, want, users, timestamps):
+    """Users and times stand where they should, and some event in another's place."""
+    if not isinstance(got, (tuple, list)) or [getattr(g, "shape", None) for g in got] != [w.shape for w in want]:
+        return False
+    got, want = torch.cat(list(got)), torch.cat(want)
+    if got.dtype != want.dtype or torch.equal(got, want) or not torch.equal(got.sort().values, want.sort().values):
+        return False
+    return torch.equal(users[got], users[want]) and torch.equal(timestamps[got], timestamps[want])
 
 
 def check_fewer_than_three(f):
@@ -136,7 +157,10 @@ def ties_turned_round(users, timestamps):
     return _cut(events[_order(users.flip(0), timestamps.flip(0))], users)
 
 
-@wrong("rank(ascending=False, method='first') ranks the first of tied events 1: in file order it is not the last")
+@wrong(
+    "of events tied at the end the first was held out: the last in file order is. So it is with argmax, and with "
+    "rank(ascending=False, method='first')"
+)
 def ties_ranked_from_the_top(users, timestamps):
     order = _order(users, timestamps)
     _, *held_out = _cut(_order(users, -timestamps).flip(0), users)
@@ -153,6 +177,24 @@ def unstable(users, timestamps):
 def two_unstable_sorts(users, timestamps):
     order = timestamps.numpy().argsort()
     return _cut(torch.from_numpy(order[users.numpy()[order].argsort()]), users)
+
+
+@wrong("each user's events are sorted, but not stably: np.argsort alone mixes up ties of more than 16. kind='stable'")
+def unstable_within_a_user(users, timestamps):
+    rows = [(users == user).nonzero()[:, 0] for user in users.unique()]
+    return _cut(torch.cat([row[timestamps[row].numpy().argsort()] for row in rows]), users)
+
+
+@wrong("the sort by user is stable, the sort by time before it is not: both have to be, kind='stable', or np.lexsort")
+def only_the_second_sort_stable(users, timestamps):
+    order = torch.from_numpy(timestamps.numpy().argsort())
+    return _cut(order[users[order].argsort(stable=True)], users)
+
+
+@wrong("the sort by time is stable, the sort by user after it is not: it undoes the first. kind='stable' for both")
+def only_the_first_sort_stable(users, timestamps):
+    order = timestamps.argsort(stable=True)
+    return _cut(order[users.numpy()[order].argsort()], users)
 
 
 @wrong("users in the order in which the file first names them, as a dictionary keeps them: by user id is asked")
@@ -288,6 +330,29 @@ def runs_in_time(users, timestamps):
     by_time = timestamps.argsort(stable=True)
     runs = torch.cat([torch.zeros(1, dtype=torch.int64), users[by_time].diff().ne(0).cumsum(0)])
     return tuple(by_time[part] for part in _cut(torch.arange(len(users)), runs))
+
+
+@wrong("np.lexsort((users, timestamps)) sorts by time, then user: the last key counts first, so it has to be users")
+def keys_swapped(users, timestamps):
+    by_time = _order(timestamps, users)
+    runs = torch.cat([torch.zeros(1, dtype=torch.int64), users[by_time].diff().ne(0).cumsum(0)])
+    return tuple(by_time[part] for part in _cut(torch.arange(len(users)), runs))
+
+
+@wrong("each user's number of events is cut off an order by time: the next so many are anybody's. Sort by user last")
+def counted_off_in_time(users, timestamps):
+    of_blocks = users.sort().values
+    return tuple(_order(timestamps, users)[part] for part in _cut(torch.arange(len(users)), of_blocks))
+
+
+@wrong("an empty list has no dtype, and np.array([]) is float64: indices are integers, np.array(part, dtype=np.int64)")
+def empty_part_in_float64(users, timestamps):
+    return tuple(part if len(part) else part.double() for part in leave_one_out(users, timestamps))
+
+
+@wrong("an empty list has no dtype, and torch.tensor([]) is float32: indices are integers, dtype=torch.int64")
+def empty_part_in_float32(users, timestamps):
+    return tuple(part if len(part) else part.float() for part in leave_one_out(users, timestamps))
 
 
 @wrong("the user ids of the events came back: their indices are asked, so that items and ratings can be looked up too")

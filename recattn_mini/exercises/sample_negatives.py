@@ -10,10 +10,11 @@ LEVEL, MINUTES = "hard", 20
 DIFFERENTIABLE = False
 HINTS = (
     "How many items has the user not met? A number in [0, 1) times that count, rounded down, is a rank among them.",
-    "The i-th of the met items, sorted, without padding and repeats, counted from 0, has met - 1 - i unmet ones below "
-    "it. The r-th unmet item stands behind all met ones that have at most r unmet ones below them.",
-    "item = 1 + r + #{i : met_i - 1 - i <= r}: compare (u 1 s) with (u k 1) and sum over s. Padding and repeats get a "
-    "value above every rank. Or with less care for memory: a mask (u n) of the unmet, and its cumulative sum.",
+    "User by user: unmet = np.setdiff1d(np.arange(1, n + 1), seen[user]) is sorted, without padding or repeats; the "
+    "draws are unmet[rank]. That is right. It costs a list of the whole catalogue for each user: can you do without?",
+    "Without: sort the met items, no padding, each once. Below met[i], i from 0, stand met[i] - 1 - i unmet ones. "
+    "item = 1 + r + the number of i with met[i] - 1 - i <= r: compare (u 1 s) with (u k 1) and sum over s, padding and "
+    "repeats at a value above every rank.",
 )
 FORBIDDEN = ()
 
@@ -66,17 +67,30 @@ def check_worked_example(f):
 
 
 @teaching
-def check_values(f):
-    "never an item that the user met, each other one for an equal share of [0, 1), in ascending order"
-    _agrees(f, "values", "views", "one left")
+def check_same_numbers(f):
+    "the same random numbers give the same items, others give others"
+    seen, n, uniform = inputs()["values"]
+    first, second, third = f(seen, n, uniform), f(seen, n, uniform), f(seen, n, 1 - uniform)
+    if not all(isinstance(items, torch.Tensor) for items in (first, second, third)):
+        return
+    if not torch.equal(first, second):
+        raise Named("two calls with the same numbers gave other items: make them from uniform, draw nothing yourself")
+    if torch.equal(first, third):
+        raise Named("other numbers gave the same items: make them from uniform, draw nothing yourself")
 
 
 @teaching
-def check_same_numbers(f):
-    "the same random numbers give the same items"
-    first, second = (f(*inputs()["values"]) for _ in range(2))
-    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor) and not torch.equal(first, second):
-        raise Named("two calls with the same numbers gave other items: make them from uniform, draw nothing yourself")
+def check_values(f):
+    "never an item that the user met, each other one for an equal share of [0, 1), in ascending order"
+    seen, n, uniform = inputs()["values"]
+    got, item = f(seen, n, uniform), 1 + (uniform * n).long()
+    is_met = (item[:, :, None] == seen[:, None, :]).any(2)
+    if isinstance(got, torch.Tensor) and got.shape == item.shape and torch.equal(got == item, ~is_met):
+        raise Named(
+            "these are the items ⌊uniform · n⌋ + 1 of the whole catalogue, others in place of those that were met: "
+            "a second try. Here each number is one draw: a rank among the unmet items"
+        )
+    _agrees(f, "values", "views", "one left")
 
 
 @teaching
@@ -188,6 +202,35 @@ def last_rank_missing(seen, n, uniform):
 @wrong("rounded up: 0 has rank 0 then, which is no item. Round down, and count ranks from 0")
 def rounded_up(seen, n, uniform):
     return _by_rank(_met(seen), n, uniform, lambda number, count: int(np.ceil(number * count)) - 1)
+
+
+@wrong("ceil(…) - 1 is -1 for 0, which indexes the last unmet item, and a border gets the one before. Round down")
+def rounded_up_to_an_index(seen, n, uniform):
+    unmet = [[item for item in range(1, n + 1) if item not in row] for row in seen.tolist()]
+    rows = zip(unmet, uniform.tolist(), strict=True)
+    return torch.tensor([[items[int(np.ceil(x * len(items))) - 1] for x in numbers] for items, numbers in rows])
+
+
+@wrong("ceil(…) - 1, with 0 mended: at the border of two shares the second begins, and the first is drawn. Round down")
+def rounded_up_and_mended(seen, n, uniform):
+    return _by_rank(_met(seen), n, uniform, lambda number, count: max(0, int(np.ceil(number * count)) - 1))
+
+
+@wrong("a met item is drawn anew until it is none, from a generator of your own: one number is one draw, from uniform")
+def redrawn(seen, n, uniform):
+    rng, ids = np.random.RandomState(0), met_items_too(seen, n, uniform)
+    for row, met in zip(ids, _met(seen), strict=True):
+        for place in range(len(row)):
+            while int(row[place]) in met:
+                row[place] = rng.randint(1, n + 1)
+    return ids
+
+
+@wrong(
+    "uniform is not used: the caller draws the numbers, so that the same ones give the same items. Draw none yourself"
+)
+def numbers_of_its_own(seen, n, uniform):
+    return _by_rank(_met(seen), n, torch.from_numpy(np.random.RandomState(0).rand(*uniform.shape)))
 
 
 @wrong("counted from the largest unmet item: uniform as well, but ascending order is asked, so that it can be compared")

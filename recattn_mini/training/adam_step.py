@@ -10,6 +10,7 @@ Rule    m and v come back uncorrected. Without the correction the first step is 
         float16 has no 1e-8, and 0/0 is NaN: keep m and v in float32.
 Cost    Two numbers more a parameter: an item table of 1e7 x 64 in float32 takes 5 GB of moments.
 Asked   "Write a step. Why the correction? Adam with L2, or AdamW? What happens to an item that is in no batch?"
+        Never seen it stays; seen before, dense Adam moves it on by m, a sparse Adam does not.
 Source  Kingma, Ba 2015, alg. 1. https://arxiv.org/abs/1412.6980;  Loshchilov, Hutter 2019. https://arxiv.org/abs/1711.05101
 """
 
@@ -31,7 +32,10 @@ def adam_step_numpy(
     beta_2: float = 0.999,
     eps: float = 1e-8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v.
+    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v, uncorrected; none in place.
+
+    An item that is in no batch has gradient 0. Never seen, m = 0, it stays; seen before, dense Adam moves it on by m,
+    a sparse Adam (one that steps only the rows in the batch) does not.
 
     >>> zero = np.zeros(2)
     >>> p, m, v = adam_step_numpy(zero, np.array([1e-3, -1e3]), zero, zero, step=1, learning_rate=0.5, eps=0.0)
@@ -79,7 +83,16 @@ def adam_step(
     beta_2: float = 0.999,
     eps: float = 1e-8,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v; nothing is changed in place."""
+    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v, uncorrected; none in place.
+
+    An item that is in no batch has gradient 0. Never seen, m = 0, it stays; seen before, dense Adam moves it on by m,
+    a sparse Adam (one that steps only the rows in the batch) does not.
+
+    >>> zero = torch.zeros(2)
+    >>> p, m, v = adam_step(zero, torch.tensor([1e-3, -1e3]), zero, zero, step=1, learning_rate=0.5, eps=0.0)
+    >>> p  # the first step is the rate times the gradient's sign
+    tensor([-0.5000,  0.5000])
+    """
     m = beta_1 * m + (1 - beta_1) * gradient
     v = beta_2 * v + (1 - beta_2) * gradient**2
     root = torch.sqrt(v / (1 - beta_2**step))

@@ -35,16 +35,19 @@ def sampled_softmax_loss_numpy(
     log_q_negatives: np.ndarray | float,
     hits: np.ndarray | None = None,
 ) -> float:
-    """positive (...), negatives (... m), log Q of both, hits (... m) -> nats a target.
+    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> a number, the mean over targets, nats.
 
-    log_q_negatives broadcasts to (... m): negatives that all share have one log Q (m), uniform ones a number. A target
-    whose negatives are all hits costs 0.
+    log_q_negatives broadcasts to (... m): negatives that all targets share have one log Q each (m), uniform ones one
+    number; so does log_q_positive to (...). hits is True where a drawn negative is the target itself: its logit becomes
+    -inf. A target whose negatives are all hits costs 0.
 
     >>> s, q = np.log([3.0]), np.log([[0.5, 2.0]])  # the target scores log 3; one negative is rare, one often drawn
     >>> round(sampled_softmax_loss_numpy(s, 0 * q, 0.0, q), 4)  # 3 against 1/½ and 1/2: log 5.5/3
     0.6061
     >>> round(sampled_softmax_loss_numpy(s, 0 * q, 0.0, q, np.array([[True, False]])), 4)  # log 3.5/3
     0.1542
+    >>> round(sampled_softmax_loss_numpy(s, 0 * q, 5.0, 5.0), 4)  # one log Q for all cancels, as 0.0: log (3 + 1 + 1)/3
+    0.5108
     """
     positive, negatives = positive - log_q_positive, negatives - log_q_negatives
     if hits is not None:
@@ -68,15 +71,18 @@ def sampled_softmax_loss(
     log_q_negatives: torch.Tensor | float,
     hits: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """positive (...), negatives (... m), log Q of both, hits (... m) -> nats a target.
+    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> a number, the mean over targets, nats.
 
-    log_q_negatives broadcasts to (... m): negatives that all share have one log Q (m), uniform ones a number. A target
-    whose negatives are all hits costs 0.
+    log_q_negatives broadcasts to (... m): negatives that all targets share have one log Q each (m), uniform ones one
+    number; so does log_q_positive to (...). hits is True where a drawn negative is the target itself: its logit becomes
+    -inf. A target whose negatives are all hits costs 0.
 
     >>> items = torch.tensor([50, 181, 50])  # negatives from the batch: one for 50, two for 181
     >>> scores, log_q = torch.zeros(3, 3), torch.tensor([2.0, 1.0, 2.0]).log()  # 50 is twice as popular
     >>> sampled_softmax_loss(scores.diagonal(), scores, log_q, log_q, items[:, None] == items)  # log 3, log 2, log 3
     tensor(0.9635)
+    >>> sampled_softmax_loss(scores[0], scores, 5.0, 5.0)  # one log Q for all cancels, as 0.0 would: log (1 + 3)
+    tensor(1.3863)
     """
     positive, negatives = positive - log_q_positive, negatives - log_q_negatives
     if hits is not None:
