@@ -43,6 +43,7 @@ def inputs() -> dict[str, tuple]:
     return {
         "first step": (parameter, gradient, 0 * m, 0 * v, 1, *usual),
         "seventh step": (parameter, gradient, m, v, 7, *usual),
+        "late step": (parameter, gradient, m, v, 5000, *usual),
         "views": (*views, 3, 0.01, 0.8, 0.99, 1e-12),
         "one number": (one, -one, 2 * one, 3 * one, 2, *usual),
         "small gradients": (parameter, tiny * gradient, tiny * m, tiny**2 * v, 3, 0.1, 0.9, 0.9, tiny),
@@ -76,7 +77,7 @@ def check_worked_example(f):
 
 def check_values(f):
     "the first step and later ones, whatever the betas; of a view and of one number too"
-    _agrees(f, "first step", "seventh step", "views", "one number")
+    _agrees(f, "first step", "seventh step", "late step", "views", "one number")
 
 
 def check_epsilon(f):

@@ -36,6 +36,7 @@ def inputs() -> dict[str, tuple]:
         "fewer than three": (few, torch.tensor([5, 9, 1, 7, 4, 8, 2, 3, 6, 1])),
         "exactly three": (torch.tensor([4, 7, 4, 7, 4, 7]), torch.tensor([30, 11, 10, 12, 20, 13])),
         "second by second": (torch.ones(5, dtype=torch.int64), second_by_second),
+        "large ids": (torch.tensor([1_000_000, 943]).repeat(4), 893_286_630 + torch.tensor([8, 3, 7, 4, 10, 1, 9, 2])),
         "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
         "only one event": (torch.tensor([6]), torch.tensor([880_000_000])),
@@ -108,8 +109,8 @@ def check_exactly_three(f):
 
 
 def check_second_by_second(f):
-    "timestamps one second apart are not tied"
-    _agrees(f, "second by second")
+    "timestamps one second apart are not tied, whatever the id of the user"
+    _agrees(f, "second by second", "large ids")
 
 
 def _order(users, timestamps):
@@ -312,6 +313,17 @@ def all_of_the_last_two_times(users, timestamps):
 @wrong("one key of both, user · max + time: a user's largest meets the next one's 0. Sort by two keys, or by max + 1")
 def one_key(users, timestamps):
     return _cut((users * timestamps.max() + timestamps).argsort(stable=True), users)
+
+
+@wrong("one key of both in float64: 53 bits do not hold an id of millions and the seconds since 1970. Sort by two keys")
+def one_key_in_float64(users, timestamps):
+    return _cut((users.double() * 1e10 + timestamps).argsort(stable=True), users)
+
+
+@wrong("one key of both in int32: a user's id times the seconds since 1970 overflows. Sort by two keys")
+def one_key_in_int32(users, timestamps):
+    key = users.int() * (timestamps.max() + 1).int() + timestamps.int()
+    return _cut(key.argsort(stable=True), users)
 
 
 @wrong("timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers")
