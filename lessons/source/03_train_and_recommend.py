@@ -171,7 +171,7 @@ print(
 )
 
 # %% [markdown]
-# 6. **No candidates.** Serving is (history, context, $n$ candidates) → $n$ scores, or a user vector → a search in an index (section 10).
+# 6. **No candidates.** Serving is (history, context, $n$ candidates) → $n$ scores (section 10), or history → a user vector → a search in an index (follow-ups).
 # 7. **Nothing to "adjust" afterwards.** Attention is *inside* the scorer; weights that are computed after the prediction change nothing.
 #
 # The rest of this page is those two lines, done.

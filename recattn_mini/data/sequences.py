@@ -58,10 +58,14 @@ class Sequences:
     def windows(self, users: torch.Tensor, ends: torch.Tensor, length: int) -> torch.Tensor:
         """The `length` events of each user (b) before its event number `ends` (b) -> (b length), 0 before the first.
 
+        `ends` beyond a user's events is a ValueError: they would be another user's.
+
         >>> Sequences.of([np.array([5, 3]), np.array([8])]).windows(torch.tensor([0, 0]), torch.tensor([2, 1]), 3)
         tensor([[0, 5, 3],
                 [0, 0, 5]])
         """
+        if not ((ends >= 0) & (ends <= self.lengths[users])).all():
+            raise ValueError(f"ends must be from 0 to each user's number of events, got {ends.tolist()[:10]}")
         place = ends[:, None] - torch.arange(length, 0, -1)  # (b length), negative before the first event
         return self.items[(self.starts[users, None] + place.clamp(min=0))] * (place >= 0)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from recattn_mini.data.impressions import Impressions, genre_features, impressions, split_by_user
+from recattn_mini.data.impressions import Impressions, genre_features, impressions, split_each_user_by_time
 from recattn_mini.data.movielens import MovieLens, Split
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.gauc import gauc_numpy
@@ -48,7 +48,8 @@ class Predictions:
         }
 
     def __str__(self) -> str:
-        return "  ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
+        told = "  ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
+        return f"{told}  over {len(self.labels):,} impressions of {len(np.unique(self.users)):,} users, split by time"
 
     def auc_by_user(self) -> np.ndarray:
         """The AUC of each user, in order; NaN for one who liked all or nothing. Paired tests ask for it."""
@@ -72,7 +73,7 @@ class ClickData:
     @classmethod
     def of(cls, films: MovieLens, length: int = 50, batch: int = 512) -> "ClickData":
         """MovieLens, with histories of at most `length` events."""
-        return cls(films, impressions(films, length), np.sort(films.users), split_by_user(films), batch)
+        return cls(films, impressions(films, length), np.sort(films.users), split_each_user_by_time(films), batch)
 
     @property
     def genres(self) -> torch.Tensor:

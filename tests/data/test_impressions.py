@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recattn_mini.data import movielens
-from recattn_mini.data.impressions import genre_features, impressions, recency, split_by_user, user_features
+from recattn_mini.data.impressions import genre_features, impressions, recency, split_each_user_by_time, user_features
 from recattn_mini.data.movielens import Interactions
 
 LENGTH = 5
@@ -61,7 +61,7 @@ def test_features_of_users_and_films(films):
 
 
 def test_a_split_keeps_each_users_order(films):
-    split = split_by_user(films)
+    split = split_each_user_by_time(films)
     users = np.sort(films.users)
     assert sorted(np.concatenate([split.train, split.validation, split.test])) == list(range(100_000))
     for user in (1, 405, 943):
@@ -74,7 +74,7 @@ def test_a_split_keeps_each_users_order(films):
 def test_the_shares_of_a_split_are_counted_by_user():
     """Users 1, 2 and 3 have 10, 20 and 5 events: the last fifth is the test, and validation begins at 7 tenths."""
     users = np.array([3, 2, 1, 2] * 5 + [1, 2] * 5 + [2] * 5)
-    split = split_by_user(Interactions(users, users, np.ones(35), np.arange(35)))
+    split = split_each_user_by_time(Interactions(users, users, np.ones(35), np.arange(35)))
     assert split.train.tolist() == [*range(7), *range(10, 24), *range(30, 34)]
     assert split.validation.tolist() == [7, 24, 25]  # and none of user 3: event 4 of 5 is at 6 tenths, event 5 at 8
     assert split.test.tolist() == [8, 9, *range(26, 30), 34]
@@ -82,5 +82,8 @@ def test_the_shares_of_a_split_are_counted_by_user():
 
 def test_other_shares_of_a_split():
     users = np.ones(8, np.int64)
-    split = split_by_user(Interactions(users, users, np.ones(8), np.arange(8)), validation=0.25, test=0.5)
+    split = split_each_user_by_time(Interactions(users, users, np.ones(8), np.arange(8)), validation=0.25, test=0.5)
     assert [part.tolist() for part in (split.train, split.validation, split.test)] == [[0, 1], [2, 3], [4, 5, 6, 7]]
+    users = np.ones(5, np.int64)  # 1 - .2 - .2 is a little more than .6 in floating point
+    split = split_each_user_by_time(Interactions(users, users, np.ones(5), np.arange(5)), validation=0.2, test=0.2)
+    assert [part.tolist() for part in (split.train, split.validation, split.test)] == [[0, 1, 2], [3], [4]]

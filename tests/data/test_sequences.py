@@ -66,3 +66,10 @@ def test_bad_windows(sequences):
         sequences.last(0)
     with pytest.raises(ValueError, match="ends must be"):
         sequences.windows(torch.tensor([0, 1]), torch.tensor([1]), 3)
+
+
+@pytest.mark.parametrize("end", [-1, 3])
+def test_ends_beyond_a_users_events_are_refused(end):
+    sequences = Sequences.of([np.array([5, 3]), np.array([8])])
+    with pytest.raises(ValueError, match=rf"ends must be from 0 to each user's number of events, got \[{end}\]"):
+        sequences.windows(torch.tensor([0]), torch.tensor([end]), 3)
