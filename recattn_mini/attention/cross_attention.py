@@ -36,7 +36,8 @@ def cross_attention_numpy(
 ) -> np.ndarray:
     """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend; h that does not divide a is a ValueError.
+    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
+    h that does not divide a is a ValueError.
 
     >>> one, context = np.ones((1, 1)), np.array([[[8.0], [4.0], [0.0]]])
     >>> cross_attention_numpy(np.zeros((1, 1, 1)), context, one, one, one, one, 1)  # a query of nothing: the plain mean
@@ -58,7 +59,8 @@ def cross_attention(
 ) -> torch.Tensor:
     """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend; h that does not divide a is a ValueError.
+    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
+    h that does not divide a is a ValueError.
     """
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
 
@@ -77,6 +79,9 @@ class CrossAttention(nn.Module):
         self.k_proj, self.v_proj = nn.Linear(c, d, bias=False), nn.Linear(c, d, bias=False)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x (b t d), context (b s c) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend."""
+        """x (b t d), context (b s c) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend.
+
+        A query that may attend to nothing gets zeros.
+        """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return cross_attention(x, context, *weights, self.h, mask)

@@ -5,11 +5,9 @@ r"""Encoder block: self-attention, then a feed-forward network for each position
 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a), W_in (f d), W_out (d f), scales (d); mask broadcasts to (b h t t).
 Rule    Each sublayer has its own norm, and is added to x, not to the normalised x. Pre-norm leaves a path from the last
-        layer to the first without a norm in it, and the stack needs one more at its end. A position that may attend to
-        nothing passes on through the residual. Attention mixes positions, linearly in their values; the network is
-        what transforms each of them. SASRec as published adds the *normalised* x.
-Cost    t·d·(4a + 2f) + 2·t²·a multiplications; 4·d·a + 2·d·f + 2·d parameters; with a = d and f = 4d
-        two thirds of both are the network's, but for the pairs.
+        layer to the first without a norm in it, and the stack needs one more at its end. Attention mixes positions,
+        linearly in their values; the network transforms each of them. SASRec as published adds the *normalised* x.
+Cost    t·d·(4a + 2f) + 2·t²·a multiplications, d·(4a + 2f + 2) parameters: ⅔ the network's if f = 4d, a = d ≫ t.
 Asked   "Pre- or post-norm: what happens to the gradient at depth? What is the feed-forward network for?"
 Source  Vaswani et al. 2017, sec. 3.1, 3.3; Xiong et al. 2020, sec. 3. https://arxiv.org/abs/2002.04745
 """
@@ -46,7 +44,7 @@ def encoder_block_numpy(
 ) -> np.ndarray:
     """Pre-norm: x (b t d), w_q, w_k, w_v (a d), w_o (d a), w_in (f d), w_out (d f), scales (d), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t t), True = may attend. h that does not divide a is a ValueError.
+    mask is boolean, broadcasts to (b h t t), True = may attend; where it allows nothing, attention adds 0.
 
     >>> x, one, half, scale = np.array([[[300.0, 100.0]]]), np.eye(2), 0.5 * np.eye(2), np.ones(2)
     >>> encoder_block_numpy(x, one, one, one, one, one, half, scale, scale, 1).round(4)  # norm is (1, -1): +1 +½, -1 +0
@@ -95,7 +93,10 @@ def encoder_block(
     h: int,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Pre-norm: x (b t d), w_q, w_k, w_v (a d), w_o (d a), w_in (f d), w_out (d f), scales (d), h heads -> (b t d)."""
+    """Pre-norm: x (b t d), w_q, w_k, w_v (a d), w_o (d a), w_in (f d), w_out (d f), scales (d), h heads -> (b t d).
+
+    mask is boolean, broadcasts to (b h t t), True = may attend; where it allows nothing, attention adds 0.
+    """
     y = layer_norm(x, scale_1)
     x = x + multi_head_attention(y, y, y, w_q, w_k, w_v, w_o, h, mask)
     return x + torch.relu(layer_norm(x, scale_2) @ w_in.mT) @ w_out.mT
@@ -126,16 +127,15 @@ class EncoderBlock(nn.Module):
     def __init__(self, d: int, h: int, f: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm_1, self.attention = nn.LayerNorm(d, bias=False), MultiHeadAttention(d, h)
-        self.norm_2 = nn.LayerNorm(d, bias=False)
-        self.w_in, self.w_out = nn.Linear(d, f, bias=False), nn.Linear(f, d, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.norm_2, self.w_in = nn.LayerNorm(d, bias=False), nn.Linear(d, f, bias=False)
+        self.w_out, self.dropout = nn.Linear(f, d, bias=False), nn.Dropout(dropout)
 
     def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         """What the second sublayer adds."""
         return self.dropout(self.w_out(self.dropout(torch.relu(self.w_in(x)))))
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x (b t d) -> (b t d); mask is boolean and broadcasts to (b h t t), True = may attend."""
+        """x (b t d), mask (b h t t), True = may attend -> (b t d); where it allows nothing, attention adds 0."""
         y = self.norm_1(x)
         x = x + self.dropout(self.attention(y, y, y, mask))
         return x + self.feed_forward(self.norm_2(x))

@@ -69,7 +69,8 @@ def multi_head_attention_numpy(
 ) -> np.ndarray:
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. h that does not divide a is a ValueError.
+    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
+    h that does not divide a is a ValueError.
 
     >>> one, x = np.eye(2), np.array([[[np.log(3.0), 0.0], [0.0, 0.0]]])
     >>> multi_head_attention_numpy(one[None, :1], x, x + 8, one, one, one, one, 2).round(3)  # log 3: odds 3 to 1
@@ -107,7 +108,8 @@ def multi_head_attention(
 ) -> torch.Tensor:
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. h that does not divide a is a ValueError.
+    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
+    h that does not divide a is a ValueError.
     """
     heads = scaled_dot_product_attention(
         split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h), mask
@@ -127,6 +129,9 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """q (b t d), k (b s d), v (b s d) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend."""
+        """q (b t d), k (b s d), v (b s d) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend.
+
+        A query that may attend to nothing gets zeros.
+        """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return multi_head_attention(q, k, v, *weights, self.h, mask)

@@ -26,7 +26,7 @@ def _even(d: int) -> None:
 
 @takes(positions="int * t", d="count")
 def sinusoidal_positions_numpy(positions: np.ndarray, d: int) -> np.ndarray:
-    """Positions (* t), from any start -> encodings (* t d), float64. An odd d is a ValueError.
+    """Whole positions (* t), from any start, below 0 too, and an even d -> encodings (* t d), float64.
 
     >>> sinusoidal_positions_numpy(np.array([0, 100]), 4).round(3)  # frequencies 1 and 1/100: angles 100 and 1
     array([[ 0.   ,  1.   ,  0.   ,  1.   ],
@@ -39,9 +39,9 @@ def sinusoidal_positions_numpy(positions: np.ndarray, d: int) -> np.ndarray:
 
 @takes(positions="int * t", d="count")
 def sinusoidal_positions(positions: torch.Tensor, d: int) -> torch.Tensor:
-    """Positions (* t), from any start -> encodings (* t d), float64, on the positions' device. An odd d: ValueError.
+    """Whole positions (* t), from any start, below 0 too, and an even d -> encodings (* t d), float64.
 
-    MPS has no float64: make them of positions on the CPU, and let `.to(x)` move the result.
+    They are on the positions' device. MPS has no float64: there make them on the CPU, and let `.to(x)` move them.
 
     >>> sinusoidal_positions(torch.tensor([0, 100]), 4)  # frequencies 1 and 1/100: angles 100 and 1
     tensor([[ 0.0000,  1.0000,  0.0000,  1.0000],

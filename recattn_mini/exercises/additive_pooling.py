@@ -1,6 +1,7 @@
 """Spec of additive_pooling: attention whose query is learned, as a function over given weights and as a module."""
 
 import math
+from contextlib import suppress
 
 import torch
 
@@ -35,8 +36,9 @@ def call_module(module, x, w, b, w_score, mask=None):
     built = module(x.shape[-1], len(w_score))
     weights = {"hidden.weight": w, "hidden.bias": b, "score.weight": w_score[None]}
     same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-x, mask), strict=True)
+    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
+        other = torch.arange(x.shape[-2]) == 0 if mask is None else ~mask
+        torch.func.functional_call(built, weights, (-x, other), strict=True)
     return torch.func.functional_call(built, weights, (x, mask), strict=True)
 
 
@@ -267,18 +269,18 @@ def inverted_mask(x, w, b, w_score, mask=None):
     return additive_pooling(x, w, b, w_score, None if mask is None else ~mask)
 
 
-@wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
-def masked_after_the_softmax(x, w, b, w_score, mask=None):
-    weights = softmax(_hidden(x, w, b) @ w_score)
-    return _average(weights if mask is None else weights * mask, x)
-
-
-@wrong("masked after the softmax, then divided by what is left: a masked score far above the others leaves only zeros")
+@wrong("masked behind the softmax or its maximum, then divided by what is left: far below a masked score that is 0")
 def masked_and_divided(x, w, b, w_score, mask=None):
     weights = softmax(_hidden(x, w, b) @ w_score)
     weights = weights if mask is None else weights * mask
     total = weights.sum(-1, keepdim=True)
     return _average(weights / torch.where(total == 0, 1, total), x)
+
+
+@wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
+def masked_after_the_softmax(x, w, b, w_score, mask=None):
+    weights = softmax(_hidden(x, w, b) @ w_score)
+    return _average(weights if mask is None else weights * mask, x)
 
 
 @wrong("masked scores are set to 0: exp(0) is 1, and padding keeps its weight. Use -inf")
@@ -296,6 +298,14 @@ def items_masked_only(x, w, b, w_score, mask=None):
 def minus_one_billion(x, w, b, w_score, mask=None):
     scores = _hidden(x, w, b) @ w_score
     return _average(softmax(scores if mask is None else scores.masked_fill(~mask, -1e9)), x)
+
+
+@wrong("masked with -1e4: other scores may be lower still, and then padding gets all the weight. Use -inf")
+def minus_ten_thousand(x, w, b, w_score, mask=None):
+    scores = _hidden(x, w, b) @ w_score
+    if mask is None:
+        return _pool(scores, x, None)
+    return _average(softmax(scores.masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True), x)
 
 
 @wrong("an empty history gives NaN: softmax of a row of -inf. Give it zeros")
@@ -317,12 +327,26 @@ def infinity_added(x, w, b, w_score, mask=None):
     return _average(torch.softmax(scores, -1).nan_to_num(0), x)
 
 
-@wrong("a small number is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
-def epsilon_in_the_divisor(x, w, b, w_score, mask=None):
+def _with_epsilon(x, w, b, w_score, mask, epsilon):
     scores = _masked(_hidden(x, w, b) @ w_score, mask)
     top = scores.amax(-1, keepdim=True)
     parts = (scores - top.masked_fill(top == -torch.inf, 0)).exp()
-    return _average(parts / (parts.sum(-1, keepdim=True) + 1e-7), x)
+    return _average(parts / (parts.sum(-1, keepdim=True) + epsilon), x)
+
+
+@wrong("a small number is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
+def epsilon_in_the_divisor(x, w, b, w_score, mask=None):
+    return _with_epsilon(x, w, b, w_score, mask, 1e-7)
+
+
+@wrong("1e-6 is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
+def larger_epsilon_in_the_divisor(x, w, b, w_score, mask=None):
+    return _with_epsilon(x, w, b, w_score, mask, 1e-6)
+
+
+@wrong("1e-3 is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
+def largest_epsilon_in_the_divisor(x, w, b, w_score, mask=None):
+    return _with_epsilon(x, w, b, w_score, mask, 1e-3)
 
 
 def _without_maximum(x, w, b, w_score, mask, epsilon):

@@ -38,6 +38,7 @@ def inputs() -> dict[str, tuple]:
     return {
         "typical": (x, state, attention, *weights),
         "no attention": (x, state, 0 * attention, *weights),
+        "hardly any attention": (x, state, 5e-4 * attention, *weights),
         "full attention": (x, state, 0 * attention + 1, *weights),
         "large": (5000 * x, state, attention, *weights),
         "views": views,
@@ -74,8 +75,8 @@ def check_full_attention(f):
 
 
 def check_values(f):
-    "agrees with the formula on unequal sizes, on views, on one user"
-    for case in ("typical", "views", "one"):
+    "agrees with the formula on unequal sizes, on views, on one user, and for an attention near 0, as of a long history"
+    for case in ("typical", "hardly any attention", "views", "one"):
         same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
@@ -197,6 +198,28 @@ def on_the_candidate(x, state, attention, *weights):
     return z * state + (1 - z) * attention[:, None] * torch.tanh(n_x + r * n_h)
 
 
+@wrong("what comes in is added to the whole state: as much has to go, (1 - ũ) h + ũ n")
+def state_kept_whole(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights)
+    return state + attention[:, None] * (1 - z) * torch.tanh(n_x + r * n_h)
+
+
+@wrong("the gate counts twice: ũ mixes the state with the candidate n, not with what the whole GRU gives")
+def gate_counted_twice(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights)
+    return _mix(attention, state, z, z * state + (1 - z) * torch.tanh(n_x + r * n_h))
+
+
+@wrong("attention is applied twice: ũ = a (1 - z), once")
+def attention_squared(x, state, attention, *weights):
+    return augru_cell(x, state, attention.square(), *weights)
+
+
+@wrong("attention below 1e-3 is taken for padding: in a history of thousands every weight is as small. Use it as it is")
+def small_attention_dropped(x, state, attention, *weights):
+    return augru_cell(x, state, torch.where(attention < 1e-3, 0, attention), *weights)
+
+
 @wrong("attention scales the new state: a = 0 would forget everything. It scales the update gate")
 def on_the_new_state(x, state, attention, *weights):
     return attention[:, None] * plain_gru(x, state, attention, *weights)
@@ -247,6 +270,12 @@ def no_reset(x, state, attention, *weights):
 def reset_of_everything(x, state, attention, *weights):
     r, z, n_x, n_h = _gates(x, state, weights)
     return _mix(attention, state, z, torch.tanh(r * (n_x + n_h)))
+
+
+@wrong("the reset gate scales the input's part: it decides how much of the state the candidate sees, n_x + r n_state")
+def reset_of_the_input(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights)
+    return _mix(attention, state, z, torch.tanh(r * n_x + n_h))
 
 
 @wrong("the blocks are taken as z, r, n, which is Keras's order; PyTorch's is r, z, n")
@@ -304,6 +333,12 @@ def gradient_overflows(x, state, attention, *weights):
 @wrong("the gates are clipped at ±10: σ(10) is not 1 yet, and the gradient beyond is lost. sigmoid needs no clipping")
 def clipped(x, state, attention, *weights):
     r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.clamp(-10, 10).sigmoid())
+    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
+
+
+@wrong("the gates are clipped at ±5: σ(5) is 0.993, and a gate could not close or open. sigmoid needs no clipping")
+def clipped_at_5(x, state, attention, *weights):
+    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.clamp(-5, 5).sigmoid())
     return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
 
 

@@ -1,6 +1,7 @@
 """Spec of cross_attention: who asks, who answers, and a mask over the context."""
 
 import math
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +50,9 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     x, w_q, w_out = (F.pad(z, (0, a - d)) for z in (x, w_q, w_o.mT))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "v_proj.weight": w_v, "o_proj.weight": w_out.mT}
     same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-x, -context, mask), strict=True)
+    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
+        other = torch.ones(x.shape[1], context.shape[1], dtype=torch.bool).tril() if mask is None else ~mask
+        torch.func.functional_call(built, weights, (-x, -context, other), strict=True)
     out = torch.func.functional_call(built, weights, (x, context, mask), strict=True)
     return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
 
@@ -66,13 +68,17 @@ def inputs() -> dict[str, tuple]:
     of_heads = torch.rand(2, 3, 5, 11, generator=torch.Generator().manual_seed(1)) < 0.6
     of_heads[..., 4] = True
     padding = torch.ones(2, 1, 1, 11, dtype=torch.bool)
-    padding[0, ..., :8] = padding[1, ..., :3] = False
+    padding[0, ..., :10] = padding[1, ..., :3] = False
     nobody = torch.ones(2, 1, 1, 11, dtype=torch.bool)
     nobody[0] = False
     view_x, view_context = random_tensors((5, 12, 3), (10, 11, 3), seed=2)
     one_x, one_context, narrow, of_narrow = random_tensors((1, 1, 12), (1, 3, 10), (2, 5, 9), (2, 11, 10), seed=3)
     w_q, w_k, w_v, w_o = _weights(12, 12, 10, seed=5)
-    weights, large = (w_q, w_k, w_v, w_o, 3), (30 * w_q, 30 * w_k, w_v, w_o, 3)
+    weights, large, larger = (
+        (w_q, w_k, w_v, w_o, 3),
+        (30 * w_q, 30 * w_k, w_v, w_o, 3),
+        (1e3 * w_q, 1e3 * w_k, w_v, w_o, 3),
+    )
     square = *_weights(12, 12, 12, seed=6), 3
     return {
         "no mask": (x, context, *weights, None),
@@ -81,7 +87,7 @@ def inputs() -> dict[str, tuple]:
         "a mask for each head": (x, context, *weights, of_heads),
         "nobody to attend to": (x, context, *weights, nobody),
         "large": (x, context, *large, None),
-        "large, with padding": (x, context, *large, padding),
+        "large, with padding": (x, context, *larger, padding),
         "context as wide as x": (x, alike, *square, None),
         "context as long as x": (x, alike[:, :5], *square, None),
         "views": (view_x.movedim(2, 0), view_context.permute(2, 1, 0), *weights, None),
@@ -271,6 +277,26 @@ def scaled_by_the_contexts_width(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(q @ k.mT / math.sqrt(context.shape[-1]), v, w_o, mask)
 
 
+@wrong("scaled by √(c/h), the context's width: the products are of projected x and context, so it is √(a/h)")
+def scaled_by_a_heads_share_of_the_context(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(context.shape[-1] / h), v, w_o, mask)
+
+
+@wrong("scaled by √(d/h), the width that x came in with: the products are of projected x and context, so it is √(a/h)")
+def scaled_by_a_heads_share_of_x(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(x.shape[-1] / h), v, w_o, mask)
+
+
+@wrong(
+    "scaled by √(d // h), the width that x came in with: the products are of projected x and context, so it is √(a/h)"
+)
+def scaled_by_whole_numbers_of_x(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(x.shape[-1] // h), v, w_o, mask)
+
+
 @wrong("the scale is missing: divide the scores by √(a/h)")
 def not_scaled(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
@@ -356,6 +382,23 @@ def minus_one_billion(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(scores if mask is None else scores.masked_fill(~mask, -1e9), v, w_o, None)
 
 
+@wrong("masked with -1e4: visible scores may be lower still, and then masked rows get all the weight. Use -inf")
+def minus_ten_thousand(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    if mask is None:
+        return _answer(_scores(q, k), v, w_o, None)
+    weights = softmax(_scores(q, k).masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True)
+    return join_heads(weights @ v) @ w_o.mT
+
+
+@wrong("1e-6 is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
+def epsilon_in_the_divisor(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    scores = masked_scores(_scores(q, k), mask)
+    parts = (scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)).exp()
+    return join_heads(parts / (parts.sum(-1, keepdim=True) + 1e-6) @ v) @ w_o.mT
+
+
 @wrong("a query that may attend to nothing gets NaN: softmax of a row of -inf. Give it zeros")
 def nan_where_nobody(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
@@ -395,6 +438,13 @@ def infinity_added(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(x, context, w_q, w_k, w_v, h)
     scores = _scores(q, k) if mask is None else _scores(q, k) + torch.where(mask, 0.0, -torch.inf).to(x)
     return join_heads(torch.softmax(scores, -1).nan_to_num(0) @ v) @ w_o.mT
+
+
+@wrong("-inf is added and the NaN of the heads patched up: the gradients stay NaN. masked_fill, and patch the weights")
+def infinity_added_heads_patched(x, context, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(x, context, w_q, w_k, w_v, h)
+    scores = _scores(q, k) if mask is None else _scores(q, k) + torch.where(mask, 0.0, -torch.inf).to(x)
+    return join_heads((torch.softmax(scores, -1) @ v).nan_to_num(0)) @ w_o.mT
 
 
 @right

@@ -1,6 +1,7 @@
 """Spec of din_attention: a small network scores each pair, a sum without a softmax; as a function and as a module."""
 
 import math
+from contextlib import suppress
 
 import torch
 
@@ -36,8 +37,9 @@ def call_module(module, q, k, w_hidden, b_hidden, w_score, mask=None):
     built = module(q.shape[-1], len(w_score))
     weights = {"hidden.weight": w_hidden, "hidden.bias": b_hidden, "score.weight": w_score[None]}
     same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-q, -k, mask), strict=True)
+    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
+        other = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril() if mask is None else ~mask
+        torch.func.functional_call(built, weights, (-q, -k, other), strict=True)
     return torch.func.functional_call(built, weights, (q, k, mask), strict=True)
 
 
@@ -235,6 +237,14 @@ def everything_where_nobody(q, k, w_hidden, b_hidden, w_score, mask=None):
     return din_attention(q, k, w_hidden, b_hidden, w_score, mask)
 
 
+@wrong("a candidate that may attend to nothing gets itself back: no event means no interest, zeros")
+def candidate_where_nobody(q, k, w_hidden, b_hidden, w_score, mask=None):
+    out = din_attention(q, k, w_hidden, b_hidden, w_score, mask)
+    if mask is None:
+        return out
+    return torch.where(mask.expand(*out.shape[:-1], k.shape[-2]).any(-1, keepdim=True), out, q)
+
+
 @wrong("masked scores are -inf and no softmax follows: -inf times k is what is summed. Mask with 0")
 def minus_infinity(q, k, w_hidden, b_hidden, w_score, mask=None):
     return masked_scores(_right_scores(q, k, w_hidden, b_hidden, w_score), mask) @ k
@@ -332,6 +342,11 @@ def candidate_summed(q, k, w_hidden, b_hidden, w_score, mask=None):
     return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask).sum(-1, keepdim=True) * q
 
 
+@wrong("q is added at the end: DIN pools the history alone, and the candidate enters the model beside it")
+def residual_added(q, k, w_hidden, b_hidden, w_score, mask=None):
+    return q + din_attention(q, k, w_hidden, b_hidden, w_score, mask)
+
+
 @wrong("no activation: a network without σ is one matrix, bilinear in q and k")
 def linear_hidden(q, k, w_hidden, b_hidden, w_score, mask=None):
     long_q, long_k = _pairs(q, k)
@@ -356,6 +371,14 @@ def tanh_hidden(q, k, w_hidden, b_hidden, w_score, mask=None):
 @wrong("b_hidden is not used")
 def no_bias(q, k, w_hidden, b_hidden, w_score, mask=None):
     return din_attention(q, k, w_hidden, torch.zeros_like(b_hidden), w_score, mask)
+
+
+@wrong("b_hidden is added after σ: it belongs inside, σ(W pair + b)")
+def bias_outside_the_sigmoid(q, k, w_hidden, b_hidden, w_score, mask=None):
+    long_q, long_k = _pairs(q, k)
+    blocks = [long_q, long_k, long_q - long_k, long_q * long_k]
+    scores = (torch.sigmoid(torch.cat(blocks, -1) @ w_hidden.mT) + b_hidden) @ w_score
+    return _masked(scores, mask) @ k
 
 
 @wrong("w_score is not used: the hidden layer is summed with equal weights")
@@ -391,6 +414,11 @@ def clipped(q, k, w_hidden, b_hidden, w_score, mask=None):
 @wrong("the weights are detached: the network that makes them learns nothing")
 def weights_detached(q, k, w_hidden, b_hidden, w_score, mask=None):
     return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score).detach(), mask) @ k
+
+
+@wrong("the history is detached in the sum: its embeddings learn from the network only, not from what is pooled")
+def values_detached(q, k, w_hidden, b_hidden, w_score, mask=None):
+    return _masked(_right_scores(q, k, w_hidden, b_hidden, w_score), mask) @ k.detach()
 
 
 @wrong("squeeze() takes more than the score's axis of size 1, as with one candidate or a batch of one: squeeze(-1)")

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from recattn_mini.attention.rms_norm import rms_norm
 from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises._spec import (
+    Mistake,
     Named,
     finite,
     float64,
@@ -68,8 +70,9 @@ def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h,
         "w_out.weight": w_out,
     }
     same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-x, mask), strict=True)
+    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
+        other = torch.ones(2 * x.shape[1:2], dtype=torch.bool).tril() if mask is None else ~mask
+        torch.func.functional_call(built, weights, (-x, other), strict=True)
     out, again = (torch.func.functional_call(built, weights, (x, mask), strict=True) for _ in range(2))
     if isinstance(out, torch.Tensor) and not torch.equal(out.nan_to_num(), again.nan_to_num()):
         raise Named(
@@ -99,7 +102,7 @@ def inputs() -> dict[str, tuple]:
         "a mask for each head": (x, *weights, of_heads),
         "nobody to attend to": (x, *weights, nobody),
         "large": (x, 60 * w_q, 60 * w_k, *others, 3, None),
-        "large, causal": (x, 60 * w_q, 60 * w_k, *others, 3, causal),
+        "large, causal": (x, 600 * w_q, 600 * w_k, *others, 3, causal),
         "zeros": (some_zero, *weights, None),
         "views": (view.movedim(2, 0).mT, *weights, None),
         "one": (one, *weights, None),
@@ -150,6 +153,17 @@ def check_large_scores(f):
 def check_zeros(f):
     "a position of nothing but zeros, as padding often is, has the variance 0: ε keeps it from NaN"
     same(f(*inputs()["zeros"]), expected(*inputs()["zeros"]))
+
+
+@teaching  # though it rejects by itself: at such a distance a gradient is noise, and no mistake is known again by noise
+def check_far_from_zero(f):
+    "a position far from 0 keeps its variance: the mean of (x - μ)², where E[x²] - E[x]² has no digits left"
+    x, *rest = inputs()["no mask"]
+    same(f(x, *rest), expected(x, *rest))
+    try:
+        same(f(x + 1e9, *rest), expected(x + 1e9, *rest))
+    except Mistake:
+        raise Named("right near 0 and wrong at 1e9, as E[x²] - E[x]² is: centre x before you square") from None
 
 
 @torch_only
@@ -243,6 +257,20 @@ def queries_normalised(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, 
     return x + _network(layer_norm(x, scale_2), w_in, w_out)
 
 
+@wrong("queries and keys are normalised, values are not: all three are read from the same normalised x")
+def values_not_normalised(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    y = layer_norm(x, scale_1)
+    x = x + multi_head_attention(y, y, x, w_q, w_k, w_v, w_o, h, mask)
+    return x + _network(layer_norm(x, scale_2), w_in, w_out)
+
+
+@wrong("as in SASRec.pytorch: only the queries are normalised, and attention is added to them. Read norm(x), add to x")
+def added_to_the_queries(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    y = layer_norm(x, scale_1)
+    x = y + multi_head_attention(y, x, x, w_q, w_k, w_v, w_o, h, mask)
+    return x + _network(layer_norm(x, scale_2), w_in, w_out)
+
+
 @wrong("as in SASRec's first code: only the queries are normalised, and attention is added to them. Add it to x")
 def sasrec(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     y = layer_norm(x, scale_1)
@@ -254,6 +282,12 @@ def sasrec(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
 def side_by_side(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     attended = _of_itself(w_q, w_k, w_v, w_o, h, mask)(layer_norm(x, scale_1))
     return x + attended + _network(layer_norm(x, scale_2), w_in, w_out)
+
+
+@wrong("the network is added to the x that came in, and attention is lost: add it to x with attention added")
+def second_residual_of_the_input(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    attended = x + _of_itself(w_q, w_k, w_v, w_o, h, mask)(layer_norm(x, scale_1))
+    return x + _network(layer_norm(attended, scale_2), w_in, w_out)
 
 
 @wrong("the first norm is missing: attention reads a normalised x")
@@ -286,6 +320,19 @@ def norms_swapped(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=
 @wrong("the scales of the norms are not used")
 def scales_missing(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), 1, 1, w_in, w_out, _norm_over(-1))
+
+
+@wrong("scaled by 1 + scale, as Gemma has it: here a scale of 1 changes nothing. Multiply by scale alone")
+def one_plus_scale(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    return encoder_block(x, w_q, w_k, w_v, w_o, w_in, w_out, 1 + scale_1, 1 + scale_2, h, mask)
+
+
+@wrong("scaled before it is normalised: scale belongs behind, scale ⊙ (x - μ) / σ")
+def scaled_before_the_norm(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def norm(y, scale):
+        return layer_norm(scale * y, torch.ones_like(scale))
+
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
 
 
 def _norm_over(*axes, epsilon=1e-5):
@@ -328,6 +375,14 @@ def unbiased_variance(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, m
 def annotated(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     def norm(y, scale):
         return (y - y.mean(-1, keepdim=True)) / (y.std(-1, keepdim=True) + 1e-6) * scale
+
+    return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
+
+
+@wrong("x.std(-1) + 1e-5, nearly the Annotated Transformer's: the variance is over d, not d - 1, and ε inside the root")
+def nearly_annotated(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def norm(y, scale):
+        return (y - y.mean(-1, keepdim=True)) / (y.std(-1, keepdim=True) + 1e-5) * scale
 
     return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)
 
@@ -472,6 +527,16 @@ def minus_one_billion(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, m
     return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
 
 
+@wrong("masked with -1e4: visible scores may be lower still, and then masked positions get all the weight. Use -inf")
+def minus_ten_thousand(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+    def weigh(scores):
+        if mask is None:
+            return softmax(scores)
+        return softmax(scores.masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True)
+
+    return _block(x, _by_weights(weigh, w_q, w_k, w_v, w_o, h), scale_1, scale_2, w_in, w_out)
+
+
 @wrong("a position that may attend to nothing becomes NaN: softmax of a row of -inf. Give it zeros")
 def nan_where_nobody(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     def weigh(scores):
@@ -522,10 +587,9 @@ def with_torch(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=Non
 
 
 @right
-def by_the_mean_of_squares(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
+def by_the_mean_and_the_variance_at_once(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
     def norm(y, scale):
-        mean = y.mean(-1, keepdim=True)
-        variance = (y * y).mean(-1, keepdim=True) - mean * mean
+        variance, mean = torch.var_mean(y, -1, correction=0, keepdim=True)
         return (y - mean) * torch.rsqrt(variance + 1e-5) * scale
 
     return _block(x, _of_itself(w_q, w_k, w_v, w_o, h, mask), scale_1, scale_2, w_in, w_out, norm)

@@ -1,6 +1,7 @@
 """Spec of multi_head_attention: heads split and joined, the scale of a head, masks that all heads share."""
 
 import math
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from recattn_mini.attention.multi_head_attention import (
 from recattn_mini.attention.scaled_dot_product_attention import attention_weights, scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises._spec import (
+    Named,
     finite,
     float64,
     gradients,
@@ -54,14 +56,26 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     Zeros come back beyond d then, and are cut off.
     """
     a, d = len(w_q), q.shape[-1]
-    built = module(a, h)
+    built, fresh = module(a, h), module(a, h)
     q, k, v, w_q, w_k, w_v, w_out = (F.pad(x, (0, a - x.shape[-1])) for x in (q, k, v, w_q, w_k, w_v, w_o.mT))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "v_proj.weight": w_v, "o_proj.weight": w_out.mT}
     same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
+    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
+        other = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).tril() if mask is None else ~mask
+        torch.func.functional_call(built, weights, (-q, -k, -v, other), strict=True)
+    with torch.no_grad():
+        alone = torch.func.functional_call(fresh, weights, (q, k, v, mask), strict=True)
     out = torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
+    if isinstance(out, torch.Tensor) and isinstance(alone, torch.Tensor) and not _alike(out, alone):
+        raise Named(
+            "after another call the same one gives something else: keep no mask, keys or values on self, "
+            "make no weights in forward, and drop nothing out"
+        )
     return out[..., :d] if isinstance(out, torch.Tensor) and not out[..., d:].any() else out
+
+
+def _alike(out: torch.Tensor, other: torch.Tensor) -> bool:
+    return out.shape == other.shape and torch.allclose(out, other, equal_nan=True)
 
 
 def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
@@ -85,7 +99,11 @@ def inputs() -> dict[str, tuple]:
     view_q, view_k, view_v = random_tensors((5, 12, 3), (12, 11, 3), (12, 3, 11), seed=2)
     one_q, one_k, one_v = random_tensors((1, 1, 12), (1, 3, 12), (1, 3, 12), seed=3)
     w_q, w_k, w_v, w_o = _weights(12, 12, 12, 12, seed=5)
-    weights, large = (w_q, w_k, w_v, w_o, 3), (30 * w_q, 30 * w_k, w_v, w_o, 3)
+    weights, large, larger = (
+        (w_q, w_k, w_v, w_o, 3),
+        (30 * w_q, 30 * w_k, w_v, w_o, 3),
+        (1e3 * w_q, 1e3 * w_k, w_v, w_o, 3),
+    )
     return {
         "no mask": (q, k, v, *weights, None),
         "a mask": (q, k, v, *weights, some),
@@ -93,7 +111,7 @@ def inputs() -> dict[str, tuple]:
         "a mask for each head": (q, k, v, *weights, of_heads),
         "nobody to attend to": (q, k, v, *weights, nobody),
         "large": (q, k, v, *large, None),
-        "large, with padding": (q, k, v, *large, padding),
+        "large, with padding": (q, k, v, *larger, padding),
         "self-attention": (q, q, q, *weights, None),
         "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), view_v.permute(1, 2, 0), *weights, None),
         "one": (one_q, one_k, one_v, *weights, None),
@@ -220,6 +238,14 @@ def interleaved(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return scaled_dot_product_attention(q, k, v, mask).movedim(1, -1).flatten(2) @ w_o.mT
 
 
+@wrong(
+    "split into columns i, i + h, …, yet joined as slices: view(b, t, h, a/h), not (b, t, a/h, h). A head is one slice"
+)
+def split_interleaved(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = (x.unflatten(-1, (-1, h)).movedim(-1, 1) for x in _projected(q, k, v, w_q, w_k, w_v))
+    return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
+
+
 @wrong("h is taken for the width of a head: there are h heads of width a/h")
 def h_is_the_width(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q, k, v, w_q, w_k, w_v, w_o, len(w_q) // h, mask)
@@ -246,6 +272,26 @@ def scaled_by_the_whole_width(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 def not_scaled(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
     return _answer(q @ k.mT, v, w_o, mask)
+
+
+@wrong("scaled by √(d/h), with the width that q came in with: the products are of projected q and k, so it is √(a/h)")
+def scaled_by_the_width_of_q(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    width, (q, k, v) = q.shape[-1] / h, _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(width), v, w_o, mask)
+
+
+@wrong(
+    "scaled by √(d // h), with the width that q came in with: the products are of projected q and k, so it is √(a/h)"
+)
+def scaled_by_the_whole_width_of_q(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    width, (q, k, v) = q.shape[-1] // h, _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(width), v, w_o, mask)
+
+
+@wrong("scaled by the root of the number of heads: it is the width of a head, a/h, that a product sums over")
+def scaled_by_the_number_of_heads(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    return _answer(q @ k.mT / math.sqrt(h), v, w_o, mask)
 
 
 @wrong("scaled by the root of the number of keys: it is the width of a head, a/h, that a product sums over")
@@ -294,6 +340,16 @@ def values_by_w_k(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 @wrong("the keys are projected by w_q: they have a projection of their own, w_k")
 def keys_by_w_q(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q, k, v, w_q, w_q, w_v, w_o, h, mask)
+
+
+@wrong("keys and values are projected by w_q too: each has a projection of its own, w_k and w_v")
+def one_projection(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    return multi_head_attention(q, k, v, w_q, w_q, w_q, w_o, h, mask)
+
+
+@wrong("w_k and w_v have changed places: w_k projects the keys, w_v the values")
+def keys_and_values_swapped(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    return multi_head_attention(q, k, v, w_q, w_v, w_k, w_o, h, mask)
 
 
 @wrong("the weights are averaged over the heads: every head weighs its own values by its own weights")
@@ -371,6 +427,14 @@ def masks_of_other_users(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return join_heads(scaled_dot_product_attention(q, k, v, mask).unflatten(0, (-1, h))) @ w_o.mT
 
 
+@wrong("heads stacked in front of the batch, (h·b t s), need the masks of all users h times over: repeat, not expand")
+def masks_in_the_order_of_users(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    b, t, s = len(q), q.shape[1], k.shape[1]
+    q, k, v = (x.transpose(0, 1).flatten(0, 1) for x in _heads(q, k, v, w_q, w_k, w_v, h))
+    mask = None if mask is None else mask.expand(b, h, t, s).reshape(b * h, t, s)
+    return join_heads(scaled_dot_product_attention(q, k, v, mask).unflatten(0, (h, b)).transpose(0, 1)) @ w_o.mT
+
+
 @wrong("the mask is applied to the queries: it says which keys, on the last axis, may be seen")
 def queries_masked(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head_attention(q, k, v, w_q, w_k, w_v, w_o, h, None if mask is None else mask.mT)
@@ -398,6 +462,15 @@ def minus_one_billion(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     return _answer(scores if mask is None else scores.masked_fill(~mask, -1e9), v, w_o, None)
 
 
+@wrong("masked with -1e4: visible scores may be lower still, and then masked keys get all the weight. Use -inf")
+def minus_ten_thousand(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    if mask is None:
+        return _answer(_scores(q, k), v, w_o, None)
+    weights = softmax(_scores(q, k).masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True)
+    return join_heads(weights @ v) @ w_o.mT
+
+
 @wrong("a query that may attend to nothing gets NaN: softmax of a row of -inf. Give it zeros")
 def nan_where_nobody(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
@@ -410,6 +483,14 @@ def softmax_overflows(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     parts = masked_scores(_scores(q, k), mask).exp()
     total = parts.sum(-1, keepdim=True)
     return join_heads(parts / torch.where(total == 0, 1, total) @ v) @ w_o.mT
+
+
+@wrong("one maximum for the whole tensor: rows far below it underflow to zeros. Subtract each row's own, amax(-1)")
+def one_maximum_for_all(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
+    q, k, v = _heads(q, k, v, w_q, w_k, w_v, h)
+    scores = masked_scores(_scores(q, k), mask)
+    parts = (scores - scores.max()).exp()
+    return join_heads(parts / parts.sum(-1, keepdim=True).clamp(min=1e-30) @ v) @ w_o.mT
 
 
 @wrong("q is added at the end: the residual belongs to the block around attention")

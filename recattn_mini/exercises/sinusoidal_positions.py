@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions, sinusoidal_positions_numpy
-from recattn_mini.exercises._spec import Mistake, float64, right, same, teaching, wrong
+from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 8
 HINTS = (
@@ -20,6 +20,7 @@ def inputs() -> dict[str, tuple]:
     return {
         "from the start": (torch.arange(7), 12),
         "a later start": (torch.tensor([37, 38, 39]), 10),
+        "a start below 0": (torch.tensor([-2, 1]), 16),
         "a start for each user": (torch.tensor([[4, 5, 6, 7, 8], [0, 1, 2, 3, 4], [19, 20, 21, 22, 23]]), 8),
         "far": (torch.tensor([99_999, 100_000, 5_000]), 14),
         "a view": (torch.tensor([[0, 9], [3, 3], [1, 8]]).T, 6),
@@ -57,8 +58,8 @@ def check_values(f):
 
 
 def check_given_positions(f):
-    "the positions are the ones given: a later start, a start for each user of a batch, a view"
-    _agrees(f, "a later start", "a start for each user", "a view")
+    "the positions are the ones given: a later start, one below 0, a start for each user of a batch, a view"
+    _agrees(f, "a later start", "a start below 0", "a start for each user", "a view")
 
 
 def check_far_positions(f):
@@ -80,19 +81,7 @@ def check_differences(f):
         same(product, float64([of_5] * 4))
 
 
-@teaching
-def check_odd_width(f):
-    "an odd d is an error: one sine would be left without its cosine"
-    try:
-        out = f(torch.arange(3), 5)
-    except Exception:  # a ValueError is asked for, but no other one passes unseen either
-        return
-    raise Mistake(f"d = 5 passes, and gives a shape {tuple(getattr(out, 'shape', ()))}: raise a ValueError")
-
-
 def _exponents(d, step=2):
-    if d % 2:
-        raise ValueError
     return torch.arange(0, d, step, dtype=torch.float64) / d
 
 
@@ -229,6 +218,11 @@ def from_zero(positions, d):
     return sinusoidal_positions(torch.arange(positions.shape[-1]).expand(positions.shape), d)
 
 
+@wrong("positions count from the first one given: take them as they are, or a later start looks like the first")
+def from_the_first(positions, d):
+    return sinusoidal_positions(positions - positions[..., :1], d)
+
+
 @wrong("one table (t d) from 0 on, whatever positions are given: each user of a batch has rows of its own")
 def one_table_from_zero(positions, d):
     return sinusoidal_positions(torch.arange(positions.shape[-1]), d)
@@ -264,6 +258,16 @@ def first_row_for_all(positions, d):
 @wrong("a table of 5,000 rows, and later positions share its last: no table is needed, compute the ones given")
 def clamped(positions, d):
     return sinusoidal_positions(positions.clamp(max=4999), d)
+
+
+@wrong("a table from 0 to the largest position: a negative one is read from its end. Compute the positions given")
+def table_to_the_largest(positions, d):
+    return sinusoidal_positions(torch.arange(int(positions.max()) + 1), d)[positions]
+
+
+@wrong("positions lose their sign: below 0 the sine changes its own. Take them as they are given")
+def without_sign(positions, d):
+    return sinusoidal_positions(positions.abs(), d)
 
 
 @wrong("the angles are taken for degrees: they are radians")
@@ -336,8 +340,6 @@ def by_exponentials(positions, d):
 
 @right
 def column_by_column(positions, d):
-    if d % 2:
-        raise ValueError(f"d must be even, got {d}")
     p = positions.double()
     columns = [f(p / 10000 ** (2 * i / d)) for i in range(d // 2) for f in (torch.sin, torch.cos)]
     return torch.stack(columns, -1)
@@ -345,8 +347,6 @@ def column_by_column(positions, d):
 
 @right
 def column_divided_by_two(positions, d):
-    if d % 2:
-        raise ValueError(f"d must be even, got {d}")
     column = torch.arange(d)
     angles = positions[..., None] / 10000 ** (2 * (column // 2) / torch.tensor(d, dtype=torch.float64))
     return torch.where(column % 2 == 0, angles.sin(), angles.cos())
