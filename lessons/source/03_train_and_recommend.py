@@ -356,24 +356,18 @@ check(sample_negatives_numpy)
 # **Binary cross-entropy**, one logit a pair: $-y \log \sigma(x) - (1 - y) \log \sigma(-x)$, from the *logit*:
 
 # %%
-logits, labels = np.array([-1000.0, 2.0]), np.array([1.0, 1.0])
+logits, labels = np.array([-1000.0, 2.0]), np.array([1.0, 1.0])  # one that is as wrong as can be, one that is right
+bce = library.training.binary_cross_entropy
 with np.errstate(over="ignore", divide="ignore"):
-    probability = 1 / (1 + np.exp(-logits))
-    print("from probabilities:        ", -np.log(probability).mean())
-clipped = np.clip(probability, 1e-7, 1 - 1e-7)
-print(
-    "clipped to 1e-7:           ",
-    round(-np.log(clipped).mean(), 3),
-    "- and no gradient at the logit that is most wrong",
-)
-print(
-    "from logits:               ",
-    library.training.binary_cross_entropy.binary_cross_entropy_numpy(logits, labels).__round__(3),
-)
-print(
-    "gradient, (σ(x) - y) / 2:  ",
-    library.training.binary_cross_entropy.binary_cross_entropy_backward_numpy(logits, labels),
-)
+    print("from probabilities:", -np.log(1 / (1 + np.exp(-logits))).mean())
+print(f"from logits:        {bce.binary_cross_entropy_numpy(logits, labels):.3f}")
+print("   its gradient, (σ(x) - y) / 2:", bce.binary_cross_entropy_backward_numpy(logits, labels))
+
+x = torch.from_numpy(logits).requires_grad_()
+clipped = -x.sigmoid().clamp(1e-7, 1 - 1e-7).log().mean()
+clipped.backward()
+print(f"clipped to 1e-7:    {clipped.item():.3f}")
+print("   its gradient:                ", x.grad.numpy(), "- none where it is most wrong")
 
 # %% [markdown]
 # ### Your turn
