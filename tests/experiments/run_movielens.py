@@ -89,11 +89,13 @@ def main():
     sasrec = {"make": lambda n: SASRec(n, d=64, h=1, length=50, blocks=2, dropout=0.3)}
     full = next_item(**sasrec, loss=loss_over_all_items)
     tuned = {"epochs": 100, "learning_rate": 0.016, "weight_decay": 0.0}
+    first = {"learning_rate": 2e-3, "weight_decay": 0.0}
     results = {
         "made with": f"torch {torch.__version__}, numpy {np.__version__}, {os.cpu_count()} cores, {platform.machine()}",
         "next item": {
             "SASRec": full,
             "GRU4Rec": next_item(lambda n: GRU4Rec(n, d=64, dropout=0.6), loss_over_all_items, **tuned),
+            "GRU4Rec, not tuned": next_item(lambda n: GRU4Rec(n, d=64, dropout=0.4), loss_over_all_items, **first),
         },
         "loss and negatives": {
             "BCE, 1 negative": next_item(**sasrec, loss=loss_with_one_negative, negatives=64 * 50),
