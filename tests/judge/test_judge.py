@@ -102,7 +102,7 @@ def _your_turn(name):
 
 @pytest.mark.parametrize(("body", "outcome", "words"), OUTCOMES.values(), ids=OUTCOMES.keys())
 def test_an_outcome(body, outcome, words):
-    verdict = judge(answer(body), seconds=0.3)
+    verdict = judge(answer(body), seconds=0.3 if outcome == "too slow" else 30)  # a busy machine is slow to raise
     assert verdict.outcome == outcome, told(verdict)
     assert words in told(verdict)
     assert "recattn_mini/" not in told(verdict), "no frame of ours"
