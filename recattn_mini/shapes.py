@@ -195,7 +195,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             if torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
                 return function(*args, **kwargs)
-            looks = (_autocasts(), *map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
+            looks = (*map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
             remembered = not by_value and None not in looks
             if not remembered or looks not in passed:
                 bound, sizes = signature.bind(*args, **kwargs), Sizes()
@@ -208,7 +208,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                         _check_together(name, x, expected, form)
                     elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
                         _check(name, x, expected, form, sizes)
-                if remembered and len(passed) < 1000:
+                if remembered and len(passed) < 1000 and not _autocasts():
                     passed.add(looks)
             return function(*args, **kwargs)
 

@@ -24,14 +24,13 @@ from recattn_mini.attention.scaled_dot_product_attention import (
 from recattn_mini.shapes import takes
 
 
-@takes(a="count", h="count")
 def head_width(a: int, h: int) -> int:
     """The width of one of h heads that share the width a.
 
     >>> head_width(64, 8)
     8
     """
-    if a % h:
+    if h < 1 or a % h:
         raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
     return a // h
 
