@@ -28,6 +28,7 @@ class OfTorchsLayers(nn.Module):
         super().__init__()
         self.items = nn.Embedding(N + 1, D, padding_idx=0)
         self.positions = nn.Parameter(0.02 * torch.randn(LENGTH, D))
+        self.bias = nn.Parameter(torch.zeros(N + 1))
         self.dropout = nn.Dropout(DROPOUT)
         layer = nn.TransformerEncoderLayer(D, H, D, DROPOUT, batch_first=True, norm_first=True, bias=False)
         self.encoder = nn.TransformerEncoder(layer, BLOCKS, nn.LayerNorm(D, bias=False), enable_nested_tensor=False)
@@ -37,6 +38,9 @@ class OfTorchsLayers(nn.Module):
         x = self.dropout(self.items(history) + self.positions.flip(0))
         # no padding in these histories: torch's layers give NaN where a query may attend to nothing
         return self.encoder(x, mask=self.causal, src_key_padding_mask=history == 0)
+
+    def logits(self, states, items):
+        return nn.functional.linear(states, self.items(items), self.bias[items])
 
 
 def seconds_of(functions, rounds):
