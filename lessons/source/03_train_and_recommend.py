@@ -778,8 +778,8 @@ for part in ("next item", "loss and negatives"):
 # %% [markdown]
 # Read the ranges before the means: a hit rate has a standard error of more than a point on this data whatever the seed does, so a difference of a point or two is not one.
 #
-# - **SASRec and GRU4Rec are level**, and both are above the Markov table with every seed. At equal loss, equal time and equal care, attention brings nothing over a recurrence *here*.
-# - **The care moved more than the architecture did.** The GRU wanted a learning rate eight times higher and more dropout. Whoever had stopped at the third row would have published that attention wins.
+# - **SASRec and GRU4Rec are level**, and both are above the Markov table with every seed. At equal loss and time, each with settings of its own, attention brings nothing over a recurrence *here*.
+# - **The care moved more than the architecture did.** Between the two rows of the GRU lie settings of its training, not a parameter more. Whoever had stopped at the third row would have published that attention wins.
 # - **So did the loss and its negatives**: with one negative or with 256, the same SASRec is far behind itself. The table changes loss *and* negatives at once, as most published comparisons do.
 #
 # Whoever says "SASRec beats GRU4Rec", or the reverse, has to say which row of which table both were in.
