@@ -132,8 +132,7 @@ def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
 
 def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
     """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
-    if not len(batch.negatives):
-        raise ValueError("the batch has no negatives: NextItemData.of(films, negatives=…)")
+    _check_negatives(batch)
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
     hits = target[:, None] == batch.negatives
@@ -145,13 +144,17 @@ def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tens
 
     As published, a negative is an item that the user has not met; here it is any item.
     """
-    if not len(batch.negatives):
-        raise ValueError("the batch has no negatives: NextItemData.of(films, negatives=…)")
+    _check_negatives(batch)
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
     negative = batch.negatives[torch.arange(len(target), device=target.device) % len(batch.negatives)]
     logits = torch.stack([_logit(model, states, item) for item in (target, negative)])
     return 2 * binary_cross_entropy(logits, logits.new_tensor([[1.0], [0.0]]).expand_as(logits))
+
+
+def _check_negatives(batch: NextItems) -> None:
+    if not len(batch.negatives):
+        raise ValueError("the batch has no negatives: NextItemData.of(films, negatives=…)")
 
 
 def _logit(model: NextItemModel, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
