@@ -24,9 +24,9 @@ import jupytext  # type: ignore[import-untyped]
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package beside this file, whichever is installed
 
-from recattn_mini import files, lessons, notebook
 from recattn_mini.exercises import answer_names, answer_source, exercise_of
 from recattn_mini.exercises import facts as exercise_facts
+from recattn_mini.learn import files, lessons, notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_A_CELL = 300

@@ -21,7 +21,7 @@ class Lessons(BuildHookInterface):
             return
         root = Path(self.root)
         sys.path.insert(0, str(root))
-        from recattn_mini.lessons import builder
+        from recattn_mini.learn.lessons import builder
 
         build = builder()
         if stale := [found for found in build.problems(root) if found.startswith("solutions")]:

@@ -28,10 +28,12 @@ dtype that they are given, and float16 overflows there at 65,504.
 
 **Imports point one way**; nothing imports what stands to its right:
 
-    shapes ← attention, metrics, data ← models ← training ← exercises ← notebook ← judge
-        ← progress ← check, answers, lessons ← cli
+    shapes ← attention, metrics, data ← models ← training ← exercises ← learn ← lessons, tests
 
 **Bad input** raises a `ValueError` that names the argument, what came and what was expected (`shapes.takes`).
 """
 
+from recattn_mini._submodules import submodules
+
 __version__ = "0.1.0"
+__getattr__, __dir__ = submodules(__name__)

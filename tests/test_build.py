@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recattn_mini import lessons
+from recattn_mini.learn import lessons
 
 build: ModuleType = lessons.builder()
 REPOSITORY = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import recattn_mini
-from recattn_mini.check import check
+from recattn_mini.learn import check
 
 # %% tags=["exercise"]
 from recattn_mini.attention.softmax import softmax_numpy
@@ -307,7 +307,7 @@ def test_the_command_line_checks(root: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_rendering_imports_nothing_heavy(built: Path):
     code = (
-        "import sys; from pathlib import Path; from recattn_mini.lessons import builder;"
+        "import sys; from pathlib import Path; from recattn_mini.learn.lessons import builder;"
         "builder().lesson(Path(sys.argv[1])); builder().solution(Path(sys.argv[1]));"
         "sys.exit(', '.join({'torch', 'numpy', 'nbclient', 'click', 'filelock'} & set(sys.modules)) or None)"
     )

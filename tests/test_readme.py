@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import recattn_mini
-from recattn_mini import lessons
-from recattn_mini.exercises import names
-from recattn_mini.judge.diagnosis import wrong_answers
-from recattn_mini.judge.judge import judge, load
+from recattn_mini.exercises import exercise_names, spec_of
+from recattn_mini.learn import lessons
+from recattn_mini.learn.judge.diagnosis import wrong_answers
+from recattn_mini.learn.judge.judge import judge
 from recattn_mini.metrics.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -51,10 +51,10 @@ def test_the_example_is_what_a_learner_sees():
 
 
 def test_the_number_of_known_wrong_answers():
-    asked = {name: set(map(recattn_mini.exercises.exercise_of, _exercises(name))) for name in lessons.names()}
+    asked = {name: set(map(recattn_mini.exercises.exercise_of, _exercises(name))) for name in lessons.lesson_names()}
     for name, exercises in asked.items():
-        assert f"{sum(len(wrong_answers(load(ex))) for ex in exercises)} in lesson {name[:2]}" in README
-    assert set().union(*asked.values()) == set(names())
+        assert f"{sum(len(wrong_answers(spec_of(ex))) for ex in exercises)} in lesson {name[:2]}" in README
+    assert set().union(*asked.values()) == set(exercise_names())
 
 
 def test_the_way_from_ratings_to_films_runs(capsys):
@@ -88,14 +88,14 @@ def test_a_row_is_right(row: list[str]):
     name, path = re.fullmatch(r"\[(\w+)\]\((.+)\)", file).groups()  # type: ignore[union-attr]
     assert Path(path).stem == name
     assert concept.strip("`") in public_names(ROOT / path)
-    assert lesson in {n[:2] for n in lessons.names()} | {"–"}
+    assert lesson in {n[:2] for n in lessons.lesson_names()} | {"–"}
     assert asked.endswith(("?", ".")), "a question"
     assert re.search(r"\b(19|20)\d\d\b", source), "a year"
 
 
 def test_every_lesson_is_listed_with_its_exercises():
     listed = {re.search(r"lessons/(\w+)\.ipynb", row[0])[1]: int(row[2]) for row in rows("| lesson | the question |")}  # type: ignore[index]
-    assert listed == {name: len(_exercises(name)) for name in lessons.names()}
+    assert listed == {name: len(_exercises(name)) for name in lessons.lesson_names()}
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))

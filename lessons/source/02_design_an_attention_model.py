@@ -95,34 +95,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import recattn_mini.attention.additive_pooling
-import recattn_mini.attention.augru_cell
-import recattn_mini.attention.cross_attention
-import recattn_mini.attention.din_attention
-import recattn_mini.attention.dot_attention
-import recattn_mini.attention.encoder_block
-import recattn_mini.attention.gru_cell
-import recattn_mini.attention.label_aware_attention
-import recattn_mini.attention.layer_norm
-import recattn_mini.attention.learned_positions
-import recattn_mini.attention.masks
-import recattn_mini.attention.multi_head_attention
-import recattn_mini.attention.multi_head_target_attention
-import recattn_mini.attention.naml_encoder
-import recattn_mini.attention.narm_attention
-import recattn_mini.attention.nrms_encoder
-import recattn_mini.attention.rms_norm
-import recattn_mini.attention.scaled_dot_product_attention
-import recattn_mini.attention.self_attentive_interests
-import recattn_mini.attention.sinusoidal_positions
-import recattn_mini.attention.softmax
-import recattn_mini.attention.stamp_attention
-from recattn_mini.check import check, hint, solution
+from recattn_mini import attention as library  # ours; what you write has the same names without the word library
 from recattn_mini.data import movielens, planted
 from recattn_mini.metrics.accuracy import accuracy_numpy
 from recattn_mini.metrics.auc import auc_numpy
+from recattn_mini.learn import check, hint, solution
 
-library = recattn_mini.attention  # ours; what you write has the same names without the word library
 sdpa = library.scaled_dot_product_attention
 plt.style.use("tableau-colorblind10")
 plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})

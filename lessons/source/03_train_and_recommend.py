@@ -98,40 +98,10 @@ import numpy as np
 import torch
 from torch import nn
 
-import recattn_mini.attention.candidate_mask
-import recattn_mini.attention.encoder_block
-import recattn_mini.attention.masks
-import recattn_mini.attention.scaled_dot_product_attention
-import recattn_mini.data.impressions
-import recattn_mini.data.leave_one_out
-import recattn_mini.data.sample_negatives
-import recattn_mini.data.sequences
-import recattn_mini.metrics.auc
-import recattn_mini.metrics.evaluate
-import recattn_mini.metrics.paired_bootstrap
-import recattn_mini.metrics.rank_of_target
-import recattn_mini.metrics.relevant
-import recattn_mini.models.din
-import recattn_mini.models.gru4rec
-import recattn_mini.models.item_knn
-import recattn_mini.models.markov
-import recattn_mini.models.mean_pooling
-import recattn_mini.models.popularity
-import recattn_mini.models.sasrec
-import recattn_mini.training.adam_step
-import recattn_mini.training.binary_cross_entropy
-import recattn_mini.training.bpr_loss
-import recattn_mini.training.clicks
-import recattn_mini.training.fit
-import recattn_mini.training.gbce_loss
-import recattn_mini.training.next_item
-import recattn_mini.training.not_finite
-import recattn_mini.training.sampled_softmax_loss
-import recattn_mini.training.softmax_loss
-from recattn_mini.check import check, hint, solution
+import recattn_mini as library  # ours, by package and file; what you write has the same names without the word library
 from recattn_mini.data import movielens, planted
+from recattn_mini.learn import check, hint, solution
 
-library = recattn_mini  # ours, by package and file; what you write has the same names without the word library
 plt.style.use("tableau-colorblind10")
 plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 np.set_printoptions(precision=3, suppress=True)
@@ -207,7 +177,7 @@ BASELINES = {
 def evaluated(model, histories, targets, n, split):
     """A baseline that is fitted on the histories and asked for one item of each user."""
     protocol = dataclasses.replace(library.training.next_item.PROTOCOL, split=split)
-    truth = library.metrics.relevant.Relevant.of([[item - 1] for item in targets], n)
+    truth = library.metrics.ground_truth.GroundTruth.of([[item - 1] for item in targets], n)
     seen = [history - 1 for history in histories]
     return library.metrics.evaluate.evaluate(model(histories, n)[:, 1:], truth, 10, protocol, seen=seen)
 
@@ -250,7 +220,7 @@ plt.show()
 
 # %% tags=["raises-exception"]
 films = movielens.load()
-split = movielens.leave_one_out(films)
+split = movielens.leave_one_out_split(films)
 later = [(films.timestamps[split.train] > time).mean() for time in films.timestamps[split.test]]
 print(f"training events that are later than a user's test event: {np.mean(later):.0%} for the mean user")
 

@@ -79,39 +79,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-import recattn_mini.metrics.accuracy
-import recattn_mini.metrics.auc
-import recattn_mini.metrics.average_precision
-import recattn_mini.metrics.catalogue_coverage
-import recattn_mini.metrics.click_through_rate
-import recattn_mini.metrics.conventions
-import recattn_mini.metrics.dcg
-import recattn_mini.metrics.evaluate
-import recattn_mini.metrics.expected_calibration_error
-import recattn_mini.metrics.gains
-import recattn_mini.metrics.gauc
-import recattn_mini.metrics.gini_of_exposure
-import recattn_mini.metrics.hit_rate
-import recattn_mini.metrics.ips
-import recattn_mini.metrics.log_loss
-import recattn_mini.metrics.mean_over_users
-import recattn_mini.metrics.ndcg
-import recattn_mini.metrics.normalised_entropy
-import recattn_mini.metrics.novelty
-import recattn_mini.metrics.paired_bootstrap
-import recattn_mini.metrics.precision
-import recattn_mini.metrics.protocol
-import recattn_mini.metrics.rank_of_target
-import recattn_mini.metrics.recalibrate
-import recattn_mini.metrics.recall
-import recattn_mini.metrics.reciprocal_rank
-import recattn_mini.metrics.relevant
-import recattn_mini.metrics.team_draft_interleaving
-import recattn_mini.metrics.top_k
-from recattn_mini.check import check, hint, solution
+from recattn_mini import metrics as library  # ours; what you write has the same names without the word library
 from recattn_mini.data import movielens, planted
+from recattn_mini.learn import check, hint, solution
 
-library = recattn_mini.metrics  # ours; what you write has the same names without the word library
 plt.style.use("tableau-colorblind10")
 plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
 np.set_printoptions(precision=4, suppress=True)
@@ -189,7 +160,7 @@ check(top_k)
 scores = np.array([[0.9, 0.1, 0.8, 0.7, 0.6], [0.5, 0.5, -np.inf, 0.2, 0.1], [0.3, 0.2, 0.1, 0.0, -0.1]])
 relevance = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])  # our `judged`: every item is judged
 items = library.top_k.top_k_numpy(scores, 3)
-gains = library.gains.gains_of_items_numpy(items, relevance)
+gains = library.gains_and_judged.gains_of_items_numpy(items, relevance)
 for user in range(3):
     print(f"user {user + 1}: items {items[user]}  gains {gains[user]}  judged {relevance[user]}")
 
@@ -352,9 +323,9 @@ def popularity(log, split):
 
 # %% tags=["raises-exception"]
 films = movielens.load()
-split = movielens.leave_one_out(films)
+split = movielens.leave_one_out_split(films)
 scores, seen, held_out = popularity(films, split)
-truth = library.relevant.Relevant.of(held_out, scores.shape[1])
+truth = library.ground_truth.GroundTruth.of(held_out, scores.shape[1])
 protocol = library.protocol.Protocol(
     split="leave one out, by time, file order",
     candidates="full",
@@ -375,7 +346,7 @@ films = movielens.load()
 
 
 def hit_rate_at_10(log, seen_filtered=True):
-    scores, seen, held_out = popularity(log, movielens.leave_one_out(log))
+    scores, seen, held_out = popularity(log, movielens.leave_one_out_split(log))
     if seen_filtered:
         for user, items in enumerate(seen):
             scores[user, items] = -np.inf
@@ -414,8 +385,8 @@ print(f"standard error with {n} users {error:.4f}, 95 % interval ± {1.96 * erro
 
 # %% tags=["raises-exception"]
 films = movielens.load()
-scores, seen, held_out = popularity(films, movielens.leave_one_out(films))
-truth = library.relevant.Relevant.of(held_out, scores.shape[1])
+scores, seen, held_out = popularity(films, movielens.leave_one_out_split(films))
+truth = library.ground_truth.GroundTruth.of(held_out, scores.shape[1])
 protocol = library.protocol.Protocol("leave one out, by time, file order", "full", "filtered")
 noisy = scores * (1 + 0.1 * np.random.RandomState(0).randn(*scores.shape))
 figures = [library.evaluate.evaluate(x, truth, 10, protocol, seen=seen) for x in (scores, noisy)]
@@ -834,7 +805,7 @@ print(f"interleaving, 200 users: the better ranker wins {won.count(1)}, loses {w
 
 # %%
 try:
-    library.gains.gains_of_lists_numpy({"ann": ["x", "x"]}, {"ann": {"x"}})
+    library.gains_and_judged.gains_of_lists_numpy({"ann": ["x", "x"]}, {"ann": {"x"}})
 except ValueError as error:
     print(error)
 print("argmax of no hit:", np.array([False, False, False]).argmax())

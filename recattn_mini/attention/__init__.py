@@ -4,3 +4,7 @@ A file may import the parts that variants are made of: `softmax`, `masks`, `scal
 `multi_head_attention`, `layer_norm`, `rms_norm`, `additive_pooling`, `gru_cell`. No variant reads another, so each
 reads on its own.
 """
+
+from recattn_mini._submodules import submodules
+
+__getattr__, __dir__ = submodules(__name__)

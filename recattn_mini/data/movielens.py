@@ -93,14 +93,14 @@ class Split:
     test: Integers
 
 
-def leave_one_out(data: Interactions) -> Split:
+def leave_one_out_split(data: Interactions) -> Split:
     """Which event of each user is held out? The last for test, the one before for validation; by user, then time.
 
     A user with fewer than three events has all of them in train (nobody in ML-100K has fewer than 20). The rule
     leaks across users: a training event of one may be later than the test event of another.
 
     >>> log = Interactions(np.array([1, 1, 1, 2]), np.array([10, 20, 30, 10]), np.ones(4), np.array([5, 9, 9, 7]))
-    >>> leave_one_out(log)  # user 1: 20 and 30 are tied, 20 comes first in the file; user 2 has one event
+    >>> leave_one_out_split(log)  # user 1: 20 and 30 are tied, 20 comes first in the file; user 2 has one event
     Split(train=array([0, 3]), validation=array([1]), test=array([2]))
     """
     from recattn_mini.data.leave_one_out import leave_one_out_numpy  # not above: reading data needs no torch

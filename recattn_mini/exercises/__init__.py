@@ -17,11 +17,13 @@ file name: adding one registers nothing.
 
 import ast
 import functools
+import importlib
 import importlib.util
 import pkgutil
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,18 @@ class Facts:
 
     level: str
     minutes: int
+    hints: tuple[str, str, str]
     answers: dict[str, str]  # name of an answer → module of the library that holds it
 
 
-def names() -> list[str]:
+def exercise_names() -> list[str]:
     """Every exercise, found by the file name of its spec."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not (m.ispkg or m.name.startswith("_")))
+
+
+def spec_of(exercise: str) -> ModuleType:
+    """The spec of an exercise, imported."""
+    return importlib.import_module(f"{__name__}.{exercise}")
 
 
 def exercise_of(answer: str) -> str:
@@ -50,7 +58,7 @@ def exercise_of(answer: str) -> str:
 
 @functools.cache
 def facts(exercise: str) -> Facts:
-    """Level, minutes and answers of an exercise."""
+    """Level, minutes, hints and answers of an exercise."""
     tree = ast.parse((Path(__path__[0]) / f"{exercise}.py").read_text(encoding="utf-8"))
     answers = {
         alias.name: node.module
@@ -59,17 +67,15 @@ def facts(exercise: str) -> Facts:
         for alias in node.names
         if exercise_of(alias.name) == exercise
     }
-    assigned = [n for n in tree.body if isinstance(n, ast.Assign)]
-    [(level, minutes)] = [
-        ast.literal_eval(n.value) for n in assigned if ast.unparse(n.targets[0]) == "(LEVEL, MINUTES)"
-    ]
-    return Facts(level, minutes, answers)
+    assigned = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    level, minutes = ast.literal_eval(assigned["(LEVEL, MINUTES)"])
+    return Facts(level, minutes, ast.literal_eval(assigned["HINTS"]), answers)
 
 
 @functools.cache
 def answer_names() -> dict[str, str]:
     """Every answer that can be asked for, in every form, and the exercise it belongs to."""
-    return {answer: exercise for exercise in names() for answer in facts(exercise).answers}
+    return {answer: exercise for exercise in exercise_names() for answer in facts(exercise).answers}
 
 
 def answer_source(answer: str) -> str:

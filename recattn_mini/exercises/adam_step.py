@@ -2,7 +2,7 @@
 
 import torch
 
-from recattn_mini.exercises._spec import float64, random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, random_tensors, right, same, teaching, wrong
 from recattn_mini.training.adam_step import adam_step, adam_step_numpy
 
 NAMES = ("parameter", "m", "v")

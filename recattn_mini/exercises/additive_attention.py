@@ -7,7 +7,7 @@ import torch
 from recattn_mini.attention.additive_attention import AdditiveAttention, additive_attention, additive_attention_numpy
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

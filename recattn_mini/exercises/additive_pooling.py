@@ -7,7 +7,7 @@ import torch
 
 from recattn_mini.attention.additive_pooling import AdditivePooling, additive_pooling, additive_pooling_numpy
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recattn_mini.exercises._pairs import pairs_won
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.auc import auc, auc_numpy
 
 LEVEL, MINUTES = "medium", 10

@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.attention.augru_cell import augru_cell, augru_cell_numpy
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     Named,
     float64,
     gradients,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from recattn_mini.attention.candidate_mask import candidate_mask, candidate_mask_numpy
-from recattn_mini.exercises._spec import Mistake, right, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec import Mistake, right, same, teaching, torch_only, wrong
 
 LEVEL, MINUTES = "medium", 10
 HINTS = (

@@ -2,7 +2,7 @@
 
 import torch
 
-from recattn_mini.exercises._spec import right, same, teaching, wrong
+from recattn_mini.exercises.spec import right, same, teaching, wrong
 from recattn_mini.metrics.catalogue_coverage import catalogue_coverage, catalogue_coverage_numpy
 
 LEVEL, MINUTES = "easy", 5

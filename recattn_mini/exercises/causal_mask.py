@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.masks import causal_mask, causal_mask_numpy
-from recattn_mini.exercises._spec import Mistake, random_tensors, right, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec import Mistake, random_tensors, right, same, teaching, torch_only, wrong
 
 LEVEL, MINUTES = "easy", 5
 HINTS = (

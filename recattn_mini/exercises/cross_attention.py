@@ -11,7 +11,7 @@ from recattn_mini.attention.masks import causal_mask, masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, multi_head_attention, split_heads
 from recattn_mini.attention.scaled_dot_product_attention import attention_weights, scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

@@ -8,7 +8,7 @@ import torch
 from recattn_mini.attention.din_attention import DINAttention, din_attention, din_attention_numpy
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

@@ -19,7 +19,7 @@ from recattn_mini.attention.multi_head_attention import join_heads, multi_head_a
 from recattn_mini.attention.rms_norm import rms_norm
 from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     Mistake,
     Named,
     finite,

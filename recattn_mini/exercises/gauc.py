@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recattn_mini.exercises._pairs import pairs_won
-from recattn_mini.exercises._spec import float64, right, same, wrong
+from recattn_mini.exercises.spec import float64, right, same, wrong
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
 LEVEL, MINUTES = "medium", 15

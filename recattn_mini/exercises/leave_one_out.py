@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recattn_mini.data.leave_one_out import leave_one_out, leave_one_out_numpy
-from recattn_mini.exercises._spec import Named, right, same, teaching, wrong
+from recattn_mini.exercises.spec import Named, right, same, teaching, wrong
 
 PARTS = ("train", "validation", "test")
 LEVEL, MINUTES = "medium", 10

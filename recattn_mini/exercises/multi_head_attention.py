@@ -16,7 +16,7 @@ from recattn_mini.attention.multi_head_attention import (
 )
 from recattn_mini.attention.scaled_dot_product_attention import attention_weights, scaled_dot_product_attention
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     Named,
     finite,
     float64,

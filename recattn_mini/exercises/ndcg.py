@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.exercises._lists import cases, per_user
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.ndcg import ndcg, ndcg_numpy
 
 LEVEL, MINUTES = "medium", 10

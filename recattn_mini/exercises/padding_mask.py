@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.masks import padding_mask, padding_mask_numpy
-from recattn_mini.exercises._spec import right, same, teaching, wrong
+from recattn_mini.exercises.spec import right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 3
 HINTS = (

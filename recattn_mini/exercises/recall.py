@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.exercises._lists import cases, per_user, relevant
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.recall import recall, recall_numpy
 
 LEVEL, MINUTES = "easy", 3

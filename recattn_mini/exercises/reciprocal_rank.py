@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.exercises._lists import cases, per_user
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank, reciprocal_rank_numpy
 
 LEVEL, MINUTES = "easy", 5

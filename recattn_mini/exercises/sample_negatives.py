@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recattn_mini.data.sample_negatives import sample_negatives, sample_negatives_numpy
-from recattn_mini.exercises._spec import Named, float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import Named, float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "hard", 20
 DIFFERENTIABLE = False

@@ -12,7 +12,7 @@ from recattn_mini.attention.scaled_dot_product_attention import (
     scaled_dot_product_attention_numpy,
 )
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

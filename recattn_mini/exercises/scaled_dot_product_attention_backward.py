@@ -11,7 +11,7 @@ from recattn_mini.attention.scaled_dot_product_attention import (
     scaled_dot_product_attention_backward_numpy,
 )
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises._spec import float64, random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, random_tensors, right, same, teaching, wrong
 
 NAMES = ("grad_q", "grad_k", "grad_v")
 LEVEL, MINUTES = "hard", 20

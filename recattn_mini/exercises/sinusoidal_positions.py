@@ -5,7 +5,7 @@ import math
 import torch
 
 from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions, sinusoidal_positions_numpy
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 8
 HINTS = (

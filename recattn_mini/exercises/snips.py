@@ -2,7 +2,7 @@
 
 import torch
 
-from recattn_mini.exercises._spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
 from recattn_mini.metrics.ips import snips, snips_numpy
 
 LEVEL, MINUTES = "easy", 5

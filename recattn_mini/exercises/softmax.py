@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.softmax import softmax, softmax_numpy
-from recattn_mini.exercises._spec import (
+from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,

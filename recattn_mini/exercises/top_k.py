@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from recattn_mini.exercises._spec import float64, random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises.spec import float64, random_tensors, right, same, teaching, wrong
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 LEVEL, MINUTES = "easy", 5

@@ -29,3 +29,7 @@ Where the field disagrees, the name says which it is: `average_precision` divide
 min(k, R); `ndcg` takes gains as they are, `ndcg_exponential` 2^g - 1; both compare with the best min(R, k) of *all*
 judged items. `conventions` reproduces what other libraries do instead, and says which rule makes the difference.
 """
+
+from recattn_mini._submodules import submodules
+
+__getattr__, __dir__ = submodules(__name__)

@@ -16,7 +16,8 @@ import numpy as np
 from recattn_mini.metrics._ranked import Scores, ranked
 from recattn_mini.metrics.average_precision import average_precision_numpy
 from recattn_mini.metrics.catalogue_coverage import catalogue_coverage_numpy
-from recattn_mini.metrics.gains import Truth, gains_of_lists_numpy
+from recattn_mini.metrics.gains_and_judged import Truth, gains_of_lists_numpy
+from recattn_mini.metrics.ground_truth import GroundTruth
 from recattn_mini.metrics.hit_rate import hit_rate_numpy
 from recattn_mini.metrics.mean_over_users import Mean, mean_over_users_numpy
 from recattn_mini.metrics.ndcg import ndcg_numpy
@@ -24,7 +25,6 @@ from recattn_mini.metrics.precision import precision_numpy
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
-from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.shapes import takes
 
 Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -65,7 +65,7 @@ class Evaluation:
 @takes(k="count", block="count")
 def evaluate(
     scores: Scores,
-    truth: Relevant,
+    truth: GroundTruth,
     k: int,
     protocol: Protocol | None = None,
     seen: Sequence[np.ndarray] | None = None,
@@ -77,7 +77,7 @@ def evaluate(
     seen[u] are the items of user u that are no candidates; the protocol has to agree that they are filtered.
 
     >>> protocol = Protocol(split="none: an example", candidates="full", seen="not filtered")
-    >>> print(evaluate(np.array([[0.1, 0.9, 0.5]]), Relevant.of([[2]], 3), 2, protocol, metrics=[recall_numpy]))
+    >>> print(evaluate(np.array([[0.1, 0.9, 0.5]]), GroundTruth.of([[2]], 3), 2, protocol, metrics=[recall_numpy]))
     split                 none: an example
     candidates            full
     seen                  not filtered

@@ -11,7 +11,7 @@ Source  Murakami et al. 2008; Ge et al. 2010, 2.2 (the primitive model here: pop
 import numpy as np
 import torch
 
-from recattn_mini.metrics.gains import gains_of_items, gains_of_items_numpy
+from recattn_mini.metrics.gains_and_judged import gains_of_items, gains_of_items_numpy
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 from recattn_mini.shapes import takes
 

@@ -2,3 +2,7 @@
 
 A table of scores has a column for each item id; column 0 is padding, and -inf.
 """
+
+from recattn_mini._submodules import submodules
+
+__getattr__, __dir__ = submodules(__name__)

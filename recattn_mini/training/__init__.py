@@ -5,3 +5,7 @@
 
 `fit(model, data, loss)`, then `data.evaluate(model)` and `data.recommend(model, user=1)`: the README has an example.
 """
+
+from recattn_mini._submodules import submodules
+
+__getattr__, __dir__ = submodules(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
+def write(path: Path, state: dict[str, Any]) -> None:
     """Put the state (tensors, numbers, text, lists and dicts of them) into the file, as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -29,7 +29,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
         raise
 
 
-def load(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is.
 
     A file that is none is a ValueError.

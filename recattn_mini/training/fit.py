@@ -85,7 +85,7 @@ def fit(
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         _seed(seed, device)
         if checkpoint is not None and Path(checkpoint).exists():
-            state = file.load(Path(checkpoint))
+            state = file.read(Path(checkpoint))
             _check_belongs(state, settings, model, checkpoint)
             losses, validation, best = state["losses"], state["validation"], state["best"]
             model.load_state_dict(state["model"])
@@ -114,7 +114,7 @@ def fit(
                             "generator": generator.get_state(),
                             "global generators": _global_generators(device),
                         }
-                        file.save(Path(checkpoint), state)
+                        file.write(Path(checkpoint), state)
                     progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
                     progress.update()
         finally:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from recattn_mini.data.movielens import MovieLens, leave_one_out
+from recattn_mini.data.movielens import MovieLens, leave_one_out_split
 from recattn_mini.data.sequences import NextItems, Sequences
 from recattn_mini.metrics.evaluate import Evaluation, evaluate
+from recattn_mini.metrics.ground_truth import GroundTruth
 from recattn_mini.metrics.protocol import Protocol
-from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.models.gru4rec import GRU4Rec
 from recattn_mini.models.sasrec import SASRec
@@ -51,7 +51,7 @@ class NextItemData:
     @classmethod
     def of(cls, films: MovieLens, length: int = 50, batch: int = 64, negatives: int = 0) -> "NextItemData":
         """Each user's last two events held out; a user with fewer than three is a ValueError."""
-        split = leave_one_out(films)
+        split = leave_one_out_split(films)
         if len(split.test) != len(films.histories()) - 1:
             raise ValueError(f"films must have three events of every user, only {len(split.test)} users have")
         held_out = films.items[split.validation], films.items[split.test]
@@ -119,7 +119,7 @@ class NextItemData:
             with torch.no_grad():
                 return model.scores(recent[torch.from_numpy(users)].to(device))[:, 1:].float().cpu().numpy()
 
-        truth = Relevant.of([[item - 1] for item in targets], self.n)
+        truth = GroundTruth.of([[item - 1] for item in targets], self.n)
         return evaluate(scores, truth, k, self.protocol, seen=[history - 1 for history in histories])
 
 

@@ -17,7 +17,7 @@ import torch
 
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.average_precision import average_precision_numpy
-from recattn_mini.metrics.gains import gains_of_items_numpy, judged_of_relevance_numpy
+from recattn_mini.metrics.gains_and_judged import gains_of_items_numpy, judged_of_relevance_numpy
 from recattn_mini.metrics.gauc import gauc_numpy
 from recattn_mini.metrics.ndcg import ndcg_numpy
 from recattn_mini.metrics.recall import recall_numpy

@@ -77,7 +77,7 @@ def test_movielens_asks_here():
     """One rule, written once: the split of a log is this function's."""
     random = np.random.RandomState(2)
     log = movielens.Interactions(random.randint(1, 9, 61), np.ones(61, int), np.ones(61), random.randint(0, 4, 61))
-    split = movielens.leave_one_out(log)
+    split = movielens.leave_one_out_split(log)
     assert [x.tolist() for x in (split.train, split.validation, split.test)] == by_hand(log.users, log.timestamps)
 
 

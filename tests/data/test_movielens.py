@@ -26,7 +26,7 @@ from recattn_mini.data.movielens import (
     Interactions,
     fetch,
     global_time_split,
-    leave_one_out,
+    leave_one_out_split,
     load,
 )
 from recattn_mini.data.wheel_files import DataUnavailable
@@ -249,7 +249,7 @@ def test_histories_refuse_what_is_no_row_of_indices(events):
 
 
 def test_leave_one_out_holds_out_the_last_two(log):
-    split = leave_one_out(log)
+    split = leave_one_out_split(log)
     train, validation, test = [], [], []
     for events in by_user_in_time_order(log).values():
         held_out = 2 if len(events) >= 3 else 0
@@ -261,7 +261,7 @@ def test_leave_one_out_holds_out_the_last_two(log):
     assert split.test.tolist() == test
 
 
-@pytest.mark.parametrize("split_by", [leave_one_out, global_time_split])
+@pytest.mark.parametrize("split_by", [leave_one_out_split, global_time_split])
 def test_splits_are_disjoint_and_complete(log, split_by):
     split = split_by(log)
     together = [*split.train, *split.validation, *split.test]

@@ -15,17 +15,18 @@ from recattn_mini.exercises import (
     cross_attention,
     din_attention,
     encoder_block,
+    exercise_names,
     exercise_of,
     facts,
     multi_head_attention,
-    names,
+    spec_of,
 )
-from recattn_mini.judge.answer import Answer
-from recattn_mini.judge.diagnosis import alike, behaviour, known_wrong, wrong_answers
-from recattn_mini.judge.judge import answers, checks, judge, load
+from recattn_mini.learn.judge.answer import Answer
+from recattn_mini.learn.judge.diagnosis import alike, behaviour, known_wrong, wrong_answers
+from recattn_mini.learn.judge.judge import checks, judge, keys
 
-NAMED = {name: load(name) for name in names()}
-KEYS = [pytest.param(key, id=key.__name__) for spec in NAMED.values() for key in answers(spec)]
+NAMED = {name: spec_of(name) for name in exercise_names()}
+KEYS = [pytest.param(key, id=key.__name__) for spec in NAMED.values() for key in keys(spec)]
 WRONG = [pytest.param(n, bad, id=f"{n}-{bad.__name__}") for n, s in NAMED.items() for bad in wrong_answers(s)]
 RIGHT = [
     pytest.param(n, f, id=f"{n}-{f.__name__}")
@@ -89,7 +90,7 @@ MODULES = {  # what a module holds, in the order in which the function takes it
 WRONG_MODULES = [
     pytest.param(key, bad, id=f"{key.__name__}-{bad.__name__}")
     for key in MODULES
-    for bad in wrong_answers(load(exercise_of(key.__name__)))
+    for bad in wrong_answers(spec_of(exercise_of(key.__name__)))
 ]
 
 
@@ -191,7 +192,7 @@ def test_a_spec_is_complete(exercise):
     assert all(spec.HINTS)
     assert facts(exercise).level in ("easy", "medium", "hard")
     assert facts(exercise).minutes > 0
-    assert set(facts(exercise).answers) == {a.__name__ for a in answers(spec)}
+    assert set(facts(exercise).answers) == {a.__name__ for a in keys(spec)}
     for check in checks(spec):
         assert check.__doc__, check.__name__
     hints = [bad.hint for bad in wrong_answers(spec)]
@@ -220,7 +221,7 @@ def test_every_exercise_belongs_to_a_function_of_the_library():
         assert inspect.isfunction(inspect.unwrap(getattr(NAMED[exercise], answer))) or inspect.isclass(
             getattr(NAMED[exercise], answer)
         )
-    assert masks.causal_mask in answers(NAMED["causal_mask"])
+    assert masks.causal_mask in keys(NAMED["causal_mask"])
 
 
 @pytest.mark.parametrize("exercise", NAMED)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recattn_mini.metrics.gains import gains_of_items, gains_of_items_numpy, gains_of_lists_numpy
+from recattn_mini.metrics.gains_and_judged import gains_of_items, gains_of_items_numpy, gains_of_lists_numpy
 from recattn_mini.metrics.mean_over_users import Mean, mean_over_users, mean_over_users_numpy
 from recattn_mini.metrics.top_k import top_k_numpy
 

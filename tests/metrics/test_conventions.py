@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recattn_mini.metrics import average_precision, hit_rate, ndcg, precision, recall, reciprocal_rank
-from recattn_mini.metrics.convention import USER
 from recattn_mini.metrics.conventions import CONVENTIONS, FAULTS, RULES, Convention, explain_difference, value
-from recattn_mini.metrics.gains import gains_of_lists_numpy
+from recattn_mini.metrics.conventions.rules import USER
+from recattn_mini.metrics.gains_and_judged import gains_of_lists_numpy
 from recattn_mini.metrics.mean_over_users import mean_over_users_numpy
 
 RETURNED = json.loads((Path(__file__).parent / "data" / "metric_disagreements.json").read_text(encoding="utf-8"))

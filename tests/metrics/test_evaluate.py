@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from recattn_mini.metrics.evaluate import METRICS, evaluate, evaluate_lists
+from recattn_mini.metrics.ground_truth import GroundTruth
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.recall import recall_numpy
-from recattn_mini.metrics.relevant import Relevant
 
 FILTERED = Protocol(split="made up", candidates="full", seen="filtered")
 UNFILTERED = Protocol(split="made up", candidates="full", seen="not filtered")
@@ -35,7 +35,7 @@ def test_it_is_trec_eval(world):
     }
     theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.5", "map_cut.5", "recall.5", "P.5", "success.5"})
     rows = theirs.evaluate(run).values()
-    found = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    found = evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=seen)
     for ours, name in {
         "ndcg": "ndcg_cut_5",
         "average_precision": "map_cut_5",
@@ -60,7 +60,7 @@ def masked(seen):
 @pytest.mark.parametrize("block", [1, 7, 70, 512])
 def test_blocks_change_no_bit(world, block):
     scores, truth, seen = world
-    relevant = Relevant.of(truth, 40)
+    relevant = GroundTruth.of(truth, 40)
     want = evaluate(scores, relevant, 5, FILTERED, seen=seen)
     for given in (scores, lambda users: scores[users]):
         got = evaluate(given, relevant, 5, FILTERED, seen=seen, block=block)
@@ -71,7 +71,7 @@ def test_blocks_change_no_bit(world, block):
 def test_the_scores_are_left_alone(world):
     scores, truth, seen = world
     before = scores.copy()
-    evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=seen)
     np.testing.assert_array_equal(scores, before)
 
 
@@ -83,7 +83,7 @@ def test_memory_is_one_block_whatever_the_number_of_users():
 
     peaks = []
     for users in (1024, 4096):
-        relevant = Relevant.of([[u % n] for u in range(users)], n)
+        relevant = GroundTruth.of([[u % n] for u in range(users)], n)
         tracemalloc.start()
         evaluate(score, relevant, 10, FILTERED, seen=[np.array([1])] * users, block=block)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -95,7 +95,7 @@ def test_memory_is_one_block_whatever_the_number_of_users():
 
 def test_a_user_with_many_relevant_items_widens_nobody_else():
     n, users = 2000, 20_000
-    relevant = Relevant.of([range(1500), *([u % n] for u in range(1, users))], n)
+    relevant = GroundTruth.of([range(1500), *([u % n] for u in range(1, users))], n)
     tracemalloc.start()
     evaluate(lambda of: np.zeros((len(of), n), np.float32), relevant, 10, UNFILTERED)
     peak = tracemalloc.get_traced_memory()[1]
@@ -104,8 +104,8 @@ def test_a_user_with_many_relevant_items_widens_nobody_else():
 
 
 def test_parts_are_all_users_once(monkeypatch):
-    monkeypatch.setattr("recattn_mini.metrics.relevant.AT_ONCE", 6)
-    relevant = Relevant.of([[0, 1, 2], [], [1], [0], [2]], 3)
+    monkeypatch.setattr("recattn_mini.metrics.ground_truth.AT_ONCE", 6)
+    relevant = GroundTruth.of([[0, 1, 2], [], [1], [0], [2]], 3)
     assert [part.tolist() for part in relevant.parts()] == [[0, 1], [2, 3], [4]]
     found = evaluate(np.array([[3.0, 2.0, 1.0]] * 5), relevant, 2, UNFILTERED, metrics=[recall_numpy])
     np.testing.assert_array_equal(found.per_user["recall"], [2 / 3, np.nan, 1, 1, 0])
@@ -116,7 +116,7 @@ def test_lists_are_judged_in_the_same_way(world):
     order = np.argsort(-np.where(masked(seen), -np.inf, scores), axis=1)[:, :9]
     lists = {u: order[u].tolist() for u in range(70)}
     got = evaluate_lists(lists, dict(enumerate(truth)), 5, FILTERED)
-    want = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    want = evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=seen)
     for name, mean in got.figures.items():
         assert mean.value == pytest.approx(want.figures[name].value, abs=1e-12)
     assert got.coverage is None
@@ -124,7 +124,7 @@ def test_lists_are_judged_in_the_same_way(world):
 
 def test_it_prints_its_protocol(world):
     scores, truth, _ = world
-    told = str(evaluate(scores, Relevant.of(truth, 40), 5, UNFILTERED))
+    told = str(evaluate(scores, GroundTruth.of(truth, 40), 5, UNFILTERED))
     for text in ("made up", "full", "not filtered", "stable, by item order", "58, and 12 without", "ndcg@5"):
         assert text in told
     assert len(told.splitlines()) == 5 + len(METRICS) + 1
@@ -138,7 +138,7 @@ def test_a_protocol_has_every_part(part):
 
 def test_no_figure_without_an_honest_protocol(world):
     scores, truth, seen = world
-    relevant = Relevant.of(truth, 40)
+    relevant = GroundTruth.of(truth, 40)
     with pytest.raises(ValueError, match="protocol must be a Protocol"):
         evaluate(scores, relevant, 5, "leave one out")
     with pytest.raises(ValueError, match="protocol must be a Protocol: split, candidates, seen; got None"):
@@ -155,7 +155,7 @@ def test_no_figure_without_an_honest_protocol(world):
 
 def test_sizes_have_to_fit(world):
     scores, truth, seen = world
-    relevant = Relevant.of(truth, 40)
+    relevant = GroundTruth.of(truth, 40)
     with pytest.raises(ValueError, match=r"scores must be \(u n\) = \(70, 40\) as in truth, got \(70, 39\)"):
         evaluate(scores[:, 1:], relevant, 5, UNFILTERED)
     with pytest.raises(ValueError, match=r"scores must give \(b n\) = \(70, 40\), got \(70, 39\)"):
@@ -173,19 +173,19 @@ def test_nan_is_told_by_its_user_and_item(world, callable_scores):
     given = (lambda users: scores[users]) if callable_scores else scores
     for protocol, masked_items in ((UNFILTERED, None), (FILTERED, seen)):
         with pytest.raises(ValueError, match=r"scores must be without NaN, got nan for user 39, item 11$"):
-            evaluate(given, Relevant.of(truth, 40), 5, protocol, seen=masked_items, block=32)
+            evaluate(given, GroundTruth.of(truth, 40), 5, protocol, seen=masked_items, block=32)
 
 
 def test_what_was_seen_may_score_nan(world):
     scores, truth, seen = world
-    want = evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen)
+    want = evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=seen)
     scores = np.where(masked(seen), np.nan, scores)
-    assert evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=seen, block=32).figures == want.figures
+    assert evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=seen, block=32).figures == want.figures
 
 
 def test_a_catalogue_of_nothing_is_another_error():
     with pytest.raises(ValueError, match=r"scores has an empty axis, got \(2, 0\)"):
-        evaluate(np.zeros((2, 0)), Relevant.of([[], []], 0), 1, UNFILTERED)
+        evaluate(np.zeros((2, 0)), GroundTruth.of([[], []], 0), 1, UNFILTERED)
 
 
 @pytest.mark.parametrize("items", [[-1], [40], [1.0], [[1]], np.zeros(40, bool)])
@@ -193,19 +193,19 @@ def test_seen_items_are_items(world, items):
     """A -1 that pads a row would mask the last item of the catalogue."""
     scores, truth, seen = world
     with pytest.raises(ValueError, match=r"seen\[9\] must be items from 0 to 39, got"):
-        evaluate(scores, Relevant.of(truth, 40), 5, FILTERED, seen=[*seen[:9], items, *seen[10:]])
+        evaluate(scores, GroundTruth.of(truth, 40), 5, FILTERED, seen=[*seen[:9], items, *seen[10:]])
 
 
 def test_an_empty_row_of_seen_items_has_no_dtype(world):
     scores, truth, _ = world
-    relevant = Relevant.of(truth, 40)
+    relevant = GroundTruth.of(truth, 40)
     got = evaluate(scores, relevant, 5, FILTERED, seen=[np.array([])] * 70)
     assert got.figures == evaluate(scores, relevant, 5, UNFILTERED).figures
 
 
 def test_what_evaluate_does_not_take(world):
     scores, truth, seen = world
-    relevant = Relevant.of(truth, 40)
+    relevant = GroundTruth.of(truth, 40)
     with pytest.raises(ValueError, match=r"scores must be a floating numpy\.ndarray, got list"):
         evaluate(scores.tolist(), relevant, 5, UNFILTERED)
     with pytest.raises(ValueError, match=r"scores must be a floating numpy\.ndarray, got int64"):
@@ -220,7 +220,7 @@ def test_what_evaluate_does_not_take(world):
     with pytest.raises(ValueError, match="n - 1 = 39, or -1 for none, got 40 to 40"):
         relevant.gains_of(np.array([0]), np.array([[40]]))
     with pytest.raises(ValueError, match="users is empty"):
-        Relevant.of([], 5)
+        GroundTruth.of([], 5)
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def test_what_evaluate_does_not_take(world):
 )
 def test_truth_that_is_none(users, told):
     with pytest.raises(ValueError, match=told):
-        Relevant.of(users, 5)
+        GroundTruth.of(users, 5)
 
 
 def test_nobody_has_anything_to_find():
     with pytest.raises(ValueError, match="no user has anything to measure"):
-        evaluate(np.zeros((2, 3)), Relevant.of([[], []], 3), 1, UNFILTERED, metrics=[recall_numpy])
+        evaluate(np.zeros((2, 3)), GroundTruth.of([[], []], 3), 1, UNFILTERED, metrics=[recall_numpy])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recattn_mini.metrics.average_precision import average_precision_numpy
-from recattn_mini.metrics.gains import gains_of_items_numpy
+from recattn_mini.metrics.gains_and_judged import gains_of_items_numpy
 from recattn_mini.metrics.hit_rate import hit_rate_numpy
 from recattn_mini.metrics.ndcg import ndcg_numpy
 from recattn_mini.metrics.rank_of_target import (

@@ -11,7 +11,7 @@ from recattn_mini.metrics import (
     average_precision,
     dcg,
     f1,
-    gains,
+    gains_and_judged,
     hit_rate,
     ndcg,
     ndcg_tie_averaged,
@@ -45,7 +45,7 @@ OURS = {
 def test_trec_eval(users, k):
     ranked = {f"u{u}": [f"d{i}" for i in order] for u, (order, _) in enumerate(users)}
     truth = {f"u{u}": {f"d{i}": g for i, g in known.items()} for u, (_, known) in enumerate(users)}
-    got, judged = gains.gains_of_lists_numpy(ranked, truth)
+    got, judged = gains_and_judged.gains_of_lists_numpy(ranked, truth)
     measures = {f"{name}.{k}" for name in OURS} | {"Rprec", "recip_rank"}
     run = {u: {item: 1 - r / 100 for r, item in enumerate(items)} for u, items in ranked.items()}
     theirs = pytrec_eval.RelevanceEvaluator({u: t for u, t in truth.items() if t}, measures).evaluate(
@@ -91,7 +91,7 @@ def test_scikit_learn_without_ties(both, k):
     scores, grades = both
     scores = scores + np.arange(scores.shape[1]) / 1000
     order = np.argsort(-scores, axis=1)
-    ranked = gains.gains_of_items_numpy(order, grades)
+    ranked = gains_and_judged.gains_of_items_numpy(order, grades)
     for name, transform in (("ndcg", lambda g: g), ("ndcg_exponential", lambda g: 2.0**g - 1)):
         got = getattr(ndcg, f"{name}_numpy")(ranked, grades, k)
         for row in np.flatnonzero(grades.any(axis=1)):
@@ -206,7 +206,7 @@ def test_scikit_learn_counts_a_user_without_relevant_items_as_zero_and_we_leave_
 def test_trec_eval_breaks_ties_by_the_name_of_the_item_and_we_by_its_place():
     qrels, run = {"u": {"d0": 1}}, {"u": {f"d{i}": 1.0 for i in range(4)}}
     assert pytrec_eval.RelevanceEvaluator(qrels, {"P.1"}).evaluate(run)["u"]["P_1"] == 0
-    assert gains.gains_of_lists_numpy({"u": list(run["u"])}, qrels)[0][0, 0] == 1
+    assert gains_and_judged.gains_of_lists_numpy({"u": list(run["u"])}, qrels)[0][0, 0] == 1
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -216,7 +216,7 @@ def test_ranx_agrees():
     truth = {f"u{u:02}": {f"d{i}": int(random.randint(1, 4)) for i in random.permutation(40)[:6]} for u in range(50)}
     ranked = {f"u{u:02}": [f"d{i}" for i in random.permutation(40)[:20]] for u in range(50)}
     run = {u: {item: 1 - r / 100 for r, item in enumerate(items)} for u, items in ranked.items()}
-    got, judged = gains.gains_of_lists_numpy(ranked, truth)
+    got, judged = gains_and_judged.gains_of_lists_numpy(ranked, truth)
     ours = {
         "ndcg@10": ndcg.ndcg_numpy,
         "ndcg_burges@10": ndcg.ndcg_exponential_numpy,

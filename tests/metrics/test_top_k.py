@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recattn_mini.metrics.gains import judged_of_relevance, judged_of_relevance_numpy
+from recattn_mini.metrics.gains_and_judged import judged_of_relevance, judged_of_relevance_numpy
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 INF = np.inf

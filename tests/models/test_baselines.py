@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from recattn_mini.data import movielens
 from recattn_mini.data.wheel_files import DataUnavailable
 from recattn_mini.metrics.evaluate import evaluate
+from recattn_mini.metrics.ground_truth import GroundTruth
 from recattn_mini.metrics.hit_rate import hit_rate_numpy
 from recattn_mini.metrics.ndcg import ndcg_numpy
 from recattn_mini.metrics.protocol import Protocol
 from recattn_mini.metrics.rank_of_target import expected_rank_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
-from recattn_mini.metrics.relevant import Relevant
 from recattn_mini.models.item_knn import item_cosine, item_knn
 from recattn_mini.models.markov import markov, transition_counts
 from recattn_mini.models.popularity import popularity
@@ -148,7 +148,7 @@ def data():
 @pytest.fixture(scope="module")
 def world(data):
     """What the models train on, what they know at the end, and what they are asked."""
-    split = movielens.leave_one_out(data)
+    split = movielens.leave_one_out_split(data)
     assert data.users[split.test].tolist() == list(range(1, 944))
     known = data.histories(np.concatenate([split.train, split.validation]))[1:]
     return data.histories(split.train)[1:], known, data.items[split.test], data.items.max()
@@ -218,7 +218,7 @@ def test_golden_figures_of_evaluate(world, model, hits, ndcg, mrr, films):
     """Ties by item order, as `evaluate` breaks them; that is worth up to 0.0009 here."""
     _, known, target, n = world
     protocol = Protocol(split="leave one out, by time, ties in file order", candidates="full", seen="filtered")
-    truth = Relevant.of([[item] for item in target], n + 1)
+    truth = GroundTruth.of([[item] for item in target], n + 1)
     metrics = (hit_rate_numpy, ndcg_numpy, reciprocal_rank_numpy)
     found = evaluate(model(known, n), truth, 10, protocol, seen=known, metrics=metrics)
     assert found.per_user["hit_rate"].sum() == hits

@@ -161,7 +161,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
     time.sleep(0.3)  # somewhere within an epoch
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = len(checkpoint.load(path)["losses"])
+    done = len(checkpoint.read(path)["losses"])
     assert 0 < done < 30
 
     resumed, whole = network(), network()
@@ -184,15 +184,15 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 
 def test_writing_fails_and_the_old_checkpoint_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "a.pt"
-    checkpoint.save(path, {"x": torch.ones(3)})
+    checkpoint.write(path, {"x": torch.ones(3)})
 
     def full(*_):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(path, {"x": torch.zeros(3)})
-    assert torch.equal(checkpoint.load(path)["x"], torch.ones(3))
+        checkpoint.write(path, {"x": torch.zeros(3)})
+    assert torch.equal(checkpoint.read(path)["x"], torch.ones(3))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -203,7 +203,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
 
     torch.save({"model": Bomb()}, tmp_path / "a.pt")
     with pytest.raises(Exception, match=r"weights_only|Unsupported"):
-        checkpoint.load(tmp_path / "a.pt")
+        checkpoint.read(tmp_path / "a.pt")
     assert not (tmp_path / "ran").exists()
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from recattn_mini import __version__, cli, lessons, notebook, progress
+from recattn_mini import __version__
 from recattn_mini.exercises import answer_source
-from recattn_mini.judge.verdict import Verdict
+from recattn_mini.learn import cli, lessons, notebook, progress
+from recattn_mini.learn.judge.verdict import Verdict
 
 SOURCE = """\
 # %%
@@ -165,7 +166,7 @@ def test_a_lesson_that_is_new_is_told(lesson: Path, package: Path, fresh: str):
 
 def test_it_is_plain_and_imports_nothing_heavy(lesson: Path):
     code = (
-        "import sys; from recattn_mini.cli import main; main(standalone_mode=False);"
+        "import sys; from recattn_mini.learn.cli import main; main(standalone_mode=False);"
         "sys.exit(', '.join({'torch', 'numpy', 'jupytext', 'nbformat', 'IPython'} & set(sys.modules)) or None)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")

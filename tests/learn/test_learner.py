@@ -12,7 +12,7 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from notebooks import ROOT, said
 
-from recattn_mini import lessons
+from recattn_mini.learn import lessons
 
 WRONG = """
 def softmax_numpy(x):
@@ -105,7 +105,7 @@ def test_a_learner_is_told_the_mistake_mends_it_and_comes_back(learner: Learner,
 
     run_sync(learner.client.km.restart_kernel)(now=True)
     run_sync(learner.client.kc.wait_for_ready)(timeout=60)
-    recattn = "from recattn_mini.cli import main; main()"
+    recattn = "from recattn_mini.learn.cli import main; main()"
     status = subprocess.run([sys.executable, "-c", recattn], cwd=ROOT, capture_output=True, text=True)
     assert "1 of" in status.stdout.splitlines()[0], status
     assert "✓ softmax_numpy" in status.stdout
@@ -113,7 +113,7 @@ def test_a_learner_is_told_the_mistake_mends_it_and_comes_back(learner: Learner,
 
 
 def test_an_endless_loop_is_stopped_and_the_kernel_lives(learner: Learner):
-    learner.type("from recattn_mini.judge import judge; judge.SECONDS = 0.5")
+    learner.type("from recattn_mini.learn.judge import judge; judge.SECONDS = 0.5")
     learner.run("softmax_numpy", ENDLESS)
     verdict = learner.run("check(softmax_numpy)")
     assert "too slow" in verdict

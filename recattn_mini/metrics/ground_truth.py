@@ -17,7 +17,7 @@ AT_ONCE = 2**20  # gains, so that one user with thousands of them does not widen
 
 
 @dataclass(frozen=True, eq=False)
-class Relevant:
+class GroundTruth:
     """Which items each user should have found, and how good each is: one row of both arrays a user, side by side."""
 
     starts: np.ndarray  # (u + 1): user u's are starts[u] to starts[u + 1]
@@ -26,10 +26,10 @@ class Relevant:
     n: int
 
     @classmethod
-    def of(cls, users: Sequence[Collection[int] | Mapping[int, float]], n: int) -> "Relevant":
+    def of(cls, users: Sequence[Collection[int] | Mapping[int, float]], n: int) -> "GroundTruth":
         """Each user's relevant items, or item -> gain; n items in the catalogue.
 
-        >>> Relevant.of([[3], [], {1: 2.0, 0: 1.0}], 5).gains_of(np.array([2]), np.array([[4, 1, -1]]))
+        >>> GroundTruth.of([[3], [], {1: 2.0, 0: 1.0}], 5).gains_of(np.array([2]), np.array([[4, 1, -1]]))
         array([[0., 2., 0.]])
         """
         if not len(users):

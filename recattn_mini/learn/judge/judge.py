@@ -4,7 +4,6 @@ import __future__
 
 import ast
 import contextlib
-import importlib
 import inspect
 import linecache
 import sys
@@ -19,22 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from recattn_mini.exercises import exercise_of
-from recattn_mini.exercises._spec import Mistake, Named
-from recattn_mini.judge.answer import Answer, Raised
-from recattn_mini.judge.diagnosis import UNKNOWN, diagnose, known_wrong
-from recattn_mini.judge.errors import meaning
-from recattn_mini.judge.forbidden import forbidden_call
-from recattn_mini.judge.time_limit import TooSlow, time_limit
-from recattn_mini.judge.verdict import Result, Verdict
-from recattn_mini.notebook import YOUR_TURN, Statement
+from recattn_mini.exercises import exercise_of, spec_of
+from recattn_mini.exercises.spec import Mistake, Named
+from recattn_mini.learn.judge.answer import Answer, Raised
+from recattn_mini.learn.judge.diagnosis import UNKNOWN, diagnose, known_wrong
+from recattn_mini.learn.judge.errors import meaning
+from recattn_mini.learn.judge.forbidden import forbidden_call
+from recattn_mini.learn.judge.time_limit import TooSlow, time_limit
+from recattn_mini.learn.judge.verdict import Result, Verdict
+from recattn_mini.learn.notebook import YOUR_TURN, Statement
 
 SECONDS = 5.0  # an answer of lesson size takes milliseconds
-
-
-def load(exercise: str) -> ModuleType:
-    """The spec of an exercise."""
-    return importlib.import_module(f"recattn_mini.exercises.{exercise}")
 
 
 def checks(spec: ModuleType) -> list[Callable]:
@@ -42,18 +36,18 @@ def checks(spec: ModuleType) -> list[Callable]:
     return [f for name, f in vars(spec).items() if name.startswith("check_")]
 
 
-def answers(spec: ModuleType) -> list[Callable]:
+def keys(spec: ModuleType) -> list[Callable]:
     """The library's own answers, in every form the exercise has."""
     return [f for name, f in vars(spec).items() if exercise_of(name) == spec.__name__.rsplit(".", 1)[1]]
 
 
 def judge(learners: Callable, seconds: float | None = None) -> Verdict:
     """Hold an answer to its spec. Never raises, never hangs on a Python loop."""
-    spec, name = load(exercise_of(learners.__name__)), learners.__name__
+    spec, name = spec_of(exercise_of(learners.__name__)), learners.__name__
     verdict = Verdict(name, "holds", unreached(spec, name))
     if (problem := _of_another_kind(learners, getattr(spec, name))) is not None:
         return replace(verdict, outcome="cannot be judged", results=verdict.failing(problem))
-    own = [] if learners in answers(spec) else answers(spec)
+    own = [] if learners in keys(spec) else keys(spec)
     if found := forbidden_call(learners, spec.FORBIDDEN, own):
         seen = f"uses {found}, which would be the answer itself: write it out"
         return replace(verdict, outcome="forbidden", results=verdict.failing(seen))
@@ -84,7 +78,7 @@ def _of_another_kind(learners: Callable, key: Callable) -> str | None:
 
 def judge_program(answer: str, program: Iterable[Statement]) -> Verdict:
     """Run the statements that define an answer, then hold it to its spec."""
-    unrun = Verdict(answer, "raised", unreached(load(exercise_of(answer)), answer))
+    unrun = Verdict(answer, "raised", unreached(spec_of(exercise_of(answer)), answer))
     space: dict[str, Any] = {"__name__": "__main__", "display": print}  # which IPython brings
     program = list(program)
     flags = __future__.annotations.compiler_flag if any(s.is_future for s in program) else 0
@@ -107,7 +101,7 @@ def judge_program(answer: str, program: Iterable[Statement]) -> Verdict:
 
 def unreadable(answer: str, error: SyntaxError) -> Verdict:
     """The verdict on an answer whose cell does not parse."""
-    unrun = Verdict(answer, "raised", unreached(load(exercise_of(answer)), answer))
+    unrun = Verdict(answer, "raised", unreached(spec_of(exercise_of(answer)), answer))
     seen = (
         f"{type(error).__name__}: {error.msg}\nin {error.filename}, line {error.lineno}: {(error.text or '').strip()}"
     )
@@ -168,7 +162,7 @@ def _diagnosed(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
 
     The key is taken in the same form, so that a gradient counts where there is one; a float has none.
     """
-    key = next(a for a in answers(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
+    key = next(a for a in keys(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
     with_gradients = not (answer.is_numpy or answer.is_number)
     told = diagnose(answer, Answer(key, spec), spec, with_gradients)
     return replace(verdict, diagnosis=told) if verdict.diagnosis or told.startswith("looks like") else verdict

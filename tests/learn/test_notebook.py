@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recattn_mini import notebook
 from recattn_mini.exercises import answer_names, answer_source
+from recattn_mini.learn import notebook
 
 LIBRARY = '''
 """A module as the library writes them."""

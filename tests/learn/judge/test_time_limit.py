@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from recattn_mini.judge.time_limit import TooSlow, time_limit
+from recattn_mini.learn.judge.time_limit import TooSlow, time_limit
 
 
 def spin(seconds: float) -> None:

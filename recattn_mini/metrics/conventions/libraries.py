@@ -13,7 +13,7 @@ Source  Measured: ranx 0.3.21, ir-measures 0.4.3, pytrec_eval-terrier 0.5.11, to
 from dataclasses import replace
 from typing import Any
 
-from recattn_mini.metrics.convention import Convention
+from recattn_mini.metrics.conventions.rules import Convention
 
 NDCG, AP, RR, HR = "ndcg", "average_precision", "reciprocal_rank", "hit_rate"
 RECALL, PRECISION = "recall", "precision"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from recattn_mini.judge.errors import MEANINGS, meaning
-from recattn_mini.judge.judge import judge
+from recattn_mini.learn.judge.errors import MEANINGS, meaning
+from recattn_mini.learn.judge.judge import judge
 
 x, t = np.ones((2, 3, 5, 7)), torch.ones(2, 3, 5, 7)
 k, mask = np.ones((2, 3, 11, 7)), np.ones((5, 7), bool)

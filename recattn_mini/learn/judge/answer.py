@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from recattn_mini.exercises._spec import Mistake, Named
-from recattn_mini.judge.time_limit import TooSlow
+from recattn_mini.exercises.spec import Mistake, Named
+from recattn_mini.learn.judge.time_limit import TooSlow
 
 LINES = 200  # of an answer's prints
 

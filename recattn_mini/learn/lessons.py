@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from recattn_mini import notebook
+from recattn_mini.learn import notebook
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def clone() -> Path | None:
@@ -21,7 +21,7 @@ def clone() -> Path | None:
     return PACKAGE.parent if (PACKAGE.parent / "lessons" / "source").is_dir() else None
 
 
-def names() -> list[str]:
+def lesson_names() -> list[str]:
     """Every lesson there is, in order: `01_what_is_attention`, …"""
     root = clone()
     found = (root / "lessons" / "source").glob("[0-9]*.py") if root else (PACKAGE / "_lessons").glob("*.ipynb")
@@ -57,10 +57,10 @@ def is_edited(path: Path) -> bool:
         found = notebook.read(path)
     except ValueError:
         return True
-    return facts(found).get("sha256") != fingerprint(found)
+    return build_metadata(found).get("sha256") != fingerprint(found)
 
 
-def facts(lesson: dict[str, Any]) -> dict[str, Any]:
+def build_metadata(lesson: dict[str, Any]) -> dict[str, Any]:
     """What the build wrote down of a lesson: its name, its fingerprint, its exercises by the id of their cells."""
     found = lesson.get("metadata", {}).get("recattn", {})
     return found if isinstance(found, dict) else {}
@@ -68,7 +68,7 @@ def facts(lesson: dict[str, Any]) -> dict[str, Any]:
 
 def exercises(lesson: dict[str, Any]) -> dict[str, str]:
     """The id of the cell that asks for it, by answer; where a tool has dropped that, the answers that stand there."""
-    if asked := facts(lesson).get("exercises"):
+    if asked := build_metadata(lesson).get("exercises"):
         return {answer: cell for cell, answer in asked.items()}
     found, broken = notebook.program(lesson, "lesson")
     return dict.fromkeys([*notebook.answers_in(found), *(a for cell in broken for a in cell.answers)], "")

@@ -14,9 +14,9 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from recattn_mini import files
 from recattn_mini.exercises import exercise_of
-from recattn_mini.judge.verdict import Verdict
+from recattn_mini.learn import files
+from recattn_mini.learn.judge.verdict import Verdict
 
 VERSION = 1
 
@@ -38,7 +38,7 @@ def path() -> Path:
     return Path(folder) / "progress.json"
 
 
-def load() -> tuple[dict[str, Entry], str]:
+def read() -> tuple[dict[str, Entry], str]:
     """What is known of each exercise, and a sentence if the file had to be set aside."""
     file = path()
     try:
@@ -61,7 +61,7 @@ def record(verdict: Verdict) -> str:
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     try:
         with _alone():
-            known, note = load()
+            known, note = read()
             entry = known.setdefault(exercise_of(verdict.answer), Entry())
             entry.tries += 1
             entry.last, entry.outcome, entry.diagnosis = now, verdict.outcome, verdict.diagnosis
@@ -76,7 +76,7 @@ def record(verdict: Verdict) -> str:
 
 def holds(exercise: str) -> bool:
     """Whether an answer to the exercise has ever held."""
-    entry = load()[0].get(exercise)
+    entry = read()[0].get(exercise)
     return entry is not None and entry.held is not None
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recattn_mini import files, progress
-from recattn_mini.judge.verdict import Verdict
+from recattn_mini.learn import files, progress
+from recattn_mini.learn.judge.verdict import Verdict
 
 HOLDS = Verdict("softmax_numpy", "holds")
 WRONG = Verdict("softmax_numpy", "wrong", diagnosis="looks like: this and that")
@@ -18,7 +18,7 @@ WRONG = Verdict("softmax_numpy", "wrong", diagnosis="looks like: this and that")
 def test_an_exercise_that_held_stays_held():
     assert not progress.holds("softmax")
     assert [progress.record(v) for v in (WRONG, HOLDS, WRONG)] == ["", "", ""]
-    known, note = progress.load()
+    known, note = progress.read()
     entry = known["softmax"]
     assert note == ""
     assert (entry.tries, entry.outcome, entry.diagnosis) == (3, "wrong", "looks like: this and that")
@@ -32,7 +32,7 @@ def test_the_day_it_first_held_is_kept():
     first = json.loads(text)["exercises"]["softmax"]["held"]
     progress.path().write_text(text.replace(first, "2020-02-02T00:00:00+00:00"), encoding="utf-8")
     progress.record(HOLDS)
-    assert progress.load()[0]["softmax"].held == "2020-02-02T00:00:00+00:00"
+    assert progress.read()[0]["softmax"].held == "2020-02-02T00:00:00+00:00"
 
 
 def test_what_was_not_attempted_is_no_try():
@@ -62,15 +62,15 @@ def test_a_file_that_is_not_understood_is_set_aside_whole(content: bytes):
     [kept] = progress.path().parent.glob("progress.damaged-*.json")
     assert kept.read_bytes() == content
     assert str(kept) in note
-    assert progress.load()[0]["softmax"].tries == 1
-    assert progress.load()[1] == ""
+    assert progress.read()[0]["softmax"].tries == 1
+    assert progress.read()[1] == ""
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RECATTN_DATA_DIR", str(tmp_path / "file" / "folder"))
     assert progress.record(HOLDS).startswith("progress cannot be kept: ")
-    known, note = progress.load()
+    known, note = progress.read()
     assert known == {}
     assert note.startswith("progress cannot be read: ")
     assert not progress.holds("softmax")
@@ -108,7 +108,7 @@ def test_nothing_is_there_until_it_is_whole(monkeypatch: pytest.MonkeyPatch):
 
 def test_two_processes_lose_nothing():
     code = (
-        "from recattn_mini.progress import *; print(flush=True); input()\n"
+        "from recattn_mini.learn.progress import *; print(flush=True); input()\n"
         "for _ in range(50): assert not record(Verdict('softmax', 'wrong'))"
     )
     command = [sys.executable, "-c", code]
@@ -124,4 +124,4 @@ def test_two_processes_lose_nothing():
     for process in both:
         assert process.stdout
         process.stdout.close()
-    assert progress.load()[0]["softmax"].tries == 100
+    assert progress.read()[0]["softmax"].tries == 100

@@ -13,18 +13,16 @@ import math
 import textwrap
 from dataclasses import dataclass, replace
 
-from recattn_mini.metrics.convention import RULES, Convention
-from recattn_mini.metrics.judged_by import Ranking, Truth, value
-from recattn_mini.metrics.libraries import CONVENTIONS, FAULTS
+from recattn_mini.metrics.conventions.libraries import CONVENTIONS, FAULTS
+from recattn_mini.metrics.conventions.rules import RULES, Convention
+from recattn_mini.metrics.conventions.value import Ranking, Truth, value
 from recattn_mini.shapes import takes
-
-__all__ = ["CONVENTIONS", "FAULTS", "RULES", "Convention", "Explanation", "explain_difference", "value"]
 
 WIDTH = 110  # of a printed line: beyond it a notebook breaks lines itself, anywhere
 
 
 @dataclass(frozen=True)
-class Difference:
+class MetricDifference:
     """One metric by two conventions; each of `rules` makes the whole difference, and no smaller set does."""
 
     a: float | str  # a convention may refuse the input: then the error
@@ -40,7 +38,7 @@ class Explanation:
     a: str
     b: str
     k: int
-    differences: dict[str, Difference]
+    differences: dict[str, MetricDifference]
 
     def __str__(self) -> str:
         at, wide = f"at {self.k}", [max(10, len(library)) for library in (self.a, self.b)]
@@ -73,11 +71,11 @@ def explain_difference(ranking: Ranking, truth: Truth, a: str, b: str, *, k: int
     return Explanation(a, b, k, {metric: _explained(ranking, truth, k, metric, a, b) for metric in both})
 
 
-def _explained(ranking: Ranking, truth: Truth, k: int, metric: str, a: str, b: str) -> Difference:
+def _explained(ranking: Ranking, truth: Truth, k: int, metric: str, a: str, b: str) -> MetricDifference:
     of_a, of_b = CONVENTIONS[a].of(metric), CONVENTIONS[b].of(metric)
     first, second = (_tried(ranking, truth, k, metric, rules) for rules in (of_a, of_b))
     if _same(first, second):
-        return Difference(first, second, (), "the same")
+        return MetricDifference(first, second, (), "the same")
     turned = {rule: getattr(of_b, rule) for rule in RULES if getattr(of_a, rule) != getattr(of_b, rule)}
     for size in range(1, len(turned) + 1):
         enough = tuple(
@@ -88,7 +86,7 @@ def _explained(ranking: Ranking, truth: Truth, k: int, metric: str, a: str, b: s
         if enough:
             break
     ways = [", and ".join(_sentence(rule, of_a, of_b, a, b) for rule in rules) for rules in enough]
-    return Difference(first, second, enough, "; or, enough alone: ".join(ways))
+    return MetricDifference(first, second, enough, "; or, enough alone: ".join(ways))
 
 
 def _sentence(rule: str, of_a: Convention, of_b: Convention, a: str, b: str) -> str:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from recattn_mini import notebook, progress
 from recattn_mini.exercises import answer_source
 
 # pytester forgets the modules that a run imports, and torch cannot be imported twice
 from recattn_mini.exercises import softmax as softmax_spec
-from recattn_mini.judge import judge
+from recattn_mini.learn import notebook, progress
+from recattn_mini.learn.judge import judge
 
 pytest_plugins = ["pytester"]
 
-IMPORTS = "import numpy as np\nfrom recattn_mini.check import check"
+IMPORTS = "import numpy as np\nfrom recattn_mini.learn import check"
 STUB = notebook.stub(answer_source("softmax_numpy"), "softmax_numpy")
 RIGHT = notebook.solved(answer_source("softmax_numpy"), "softmax_numpy")
 WRONG = "def softmax_numpy(x):\n    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)"
@@ -53,11 +53,11 @@ class Learner:
 def learner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Learner:
     """Somebody who answers softmax_numpy."""
     installed = request.config.pluginmanager.has_plugin("recattn")
-    return Learner(pytester, [] if installed else ["-p", "recattn_mini.answers"])
+    return Learner(pytester, [] if installed else ["-p", "recattn_mini.learn.plugin"])
 
 
 def entry() -> progress.Entry:
-    return progress.load()[0]["softmax"]
+    return progress.read()[0]["softmax"]
 
 
 def test_an_answer_that_holds(learner: Learner):

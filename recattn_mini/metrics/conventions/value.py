@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recattn_mini.metrics.convention import USER, Convention
+from recattn_mini.metrics.conventions.rules import USER, Convention
 from recattn_mini.shapes import takes
 
 Ranking = Mapping[Hashable, Sequence[tuple[Hashable, float]]]

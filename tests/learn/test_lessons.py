@@ -13,10 +13,10 @@ import nbformat
 import pytest
 from notebooks import ROOT, code, run, said
 
-from recattn_mini import lessons, notebook
 from recattn_mini.exercises import answer_names
+from recattn_mini.learn import lessons, notebook
 
-NAMES = lessons.names()
+NAMES = lessons.lesson_names()
 
 
 def solution(name: str) -> nbformat.NotebookNode:

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from recattn_mini.attention.additive_attention import AdditiveAttention as Key
-from recattn_mini.judge import judge as judging
-from recattn_mini.judge.judge import judge
+from recattn_mini.learn.judge import judge as judging
+from recattn_mini.learn.judge.judge import judge
 
 
 def right(x):
@@ -249,7 +249,7 @@ def test_another_default_device_does_not_matter():
 
 
 def test_display_and_future_annotations_are_there_in_pytest():
-    from recattn_mini import notebook
+    from recattn_mini.learn import notebook
 
     source = (
         "from __future__ import annotations\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from recattn_mini.exercises._spec import TOLERANCE, Mistake, float64, gradients
+from recattn_mini.exercises.spec import TOLERANCE, Mistake, float64, gradients
 
 UNKNOWN = "not a mistake we know: more than one, or a new one"
 

