@@ -6,6 +6,7 @@ One exercise after the other, so that what is worked out of one is worked out on
 import ast
 import functools
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -159,23 +160,25 @@ def alike_in_numpy(bad, exercise):
 
 
 def test_wrong_answers_are_named_in_a_module_too(exercise, spec):
+    modules = [key for key in MODULES if exercise_of(key.__name__) == exercise]
     failures = []
-    for key, bad in [
-        (key, bad) for key in MODULES if exercise_of(key.__name__) == exercise for bad in wrong_answers(spec)
-    ]:
-        module = as_module(bad, key)
-        answer, tried = Answer(module, spec), ways(spec, True)
-        got = [way.outcome(answer) for way in tried]
-        verdict = judge(module)
-        if alike(got, outcomes(bad, spec, True)):
-            held = is_named(verdict, bad)
-        elif alike(got, [way.outcome(Answer(key, spec)) for way in tried]):
-            held = verdict.outcome == "holds"  # a mistake of the function alone
-        else:  # a module has one width: where the function's widths differ, it may fail in another way
-            held = verdict.outcome in ("wrong", "raised")
-        if not held:
+    for key, bad in itertools.product(modules, wrong_answers(spec)):
+        verdict = judge(module := as_module(bad, key))
+        if not is_named(verdict, bad) and not behaves_otherwise(module, key, bad, verdict):
             failures.append(f"{bad.__name__}: {bad.hint}\n{verdict}")
     none_of(failures)
+
+
+def behaves_otherwise(module, key, bad, verdict):
+    """A module has one width and is moved with what it makes: a mistake may be none there, or fail in another way."""
+    spec = spec_of(exercise_of(key.__name__))
+    of_module, of_key, of_bad = (
+        [way.outcome(Answer(f, spec)) if inspect.isclass(f) else known(f, way) for way in ways(spec, True)]
+        for f in (module, key, bad)
+    )
+    if alike(of_module, of_key):
+        return verdict.outcome == "holds"
+    return verdict.outcome in ("wrong", "raised") and not alike(of_module, of_bad)
 
 
 def test_right_answers_written_differently_hold(exercise, spec):

@@ -3,6 +3,7 @@
 What several specs share stands once, in this folder:
 
     attention       inputs of every kind for attention, and the mistakes of scaling, masking and weighing
+    heads           the mistakes of projecting, splitting and joining heads
     common          what every exercise is asked: its examples, float32, another device, its ValueErrors
 """
 
@@ -48,8 +49,9 @@ def but(answer: Callable, hint: str, **parts: Any) -> Callable:
 
     A spec writes its answer once, with what can go wrong as keyword arguments; a mistake names the part and the hint.
     """
-    names = [p.name for p in inspect.signature(answer).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if unknown := set(parts) - set(names):
+    parameters = inspect.signature(answer).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if (unknown := set(parts) - set(names)) and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         raise ValueError(f"parts must be among {names}, got {sorted(unknown)}")
 
     def mistaken(*args: Any) -> Any:

@@ -63,8 +63,13 @@ def root_of_width(q: Tensor, k: Tensor, v: Tensor) -> float:
     return math.sqrt(q.shape[-1])
 
 
-def mistakes_of_scaling(answer: Callable, width: str = "d, the width of q and k", root: str = "√d") -> list[Callable]:
-    """The answer, its scores divided by something else. `width` and `root` are what the hints call the right one."""
+def mistakes_of_scaling(
+    answer: Callable, width: str = "d, the width of q and k", root: str = "√d", without: Iterable[str] = ()
+) -> list[Callable]:
+    """The answer, its scores divided by something else, but what is the same there.
+
+    `width` and `root` are what the hints call the right one.
+    """
     scales = {
         "not_scaled": (f"the scale is missing: divide the scores by {root}", lambda q, k, v: 1.0),
         "by_the_width": (f"divided by the width itself: it is {root}, its root", lambda q, k, v: q.shape[-1]),
@@ -76,16 +81,18 @@ def mistakes_of_scaling(answer: Callable, width: str = "d, the width of q and k"
             lambda q, k, v: math.sqrt(q.shape[-2]),
         ),
     }
-    return _named(scales, [but(answer, hint, scale=scale) for hint, scale in scales.values()])
+    some = {name: mistake for name, mistake in scales.items() if name not in without}
+    return named(some, [but(answer, hint, scale=scale) for hint, scale in some.values()])
 
 
 def mistakes_of_attending(answer: Callable, without: Iterable[Callable] = ()) -> list[Callable]:
     """The answer with every known mistake between its scores and its output, but those that cannot be told there."""
     some = [bad for bad in ATTENDING if bad not in without]
-    return _named([bad.__name__ for bad in some], [but(answer, bad.hint, attend=bad) for bad in some])
+    return named([bad.__name__ for bad in some], [but(answer, bad.hint, attend=bad) for bad in some])
 
 
-def _named(names: Iterable[str], functions: list[Callable]) -> list[Callable]:
+def named(names: Iterable[str], functions: list[Callable]) -> list[Callable]:
+    """The functions, each with its name."""
     for name, function in zip(names, functions, strict=True):
         function.__name__ = name
     return functions
@@ -152,18 +159,11 @@ def _any(mask: Tensor) -> Tensor:
     return mask.any(-1, keepdim=True)
 
 
-@wrong("masked with -1e4: other scores may be lower still, and then masked keys get all the weight. Use -inf")
-def minus_ten_thousand(scores, v, mask):
+@wrong("masked with -1e9 or another number: scores may be lower still, and masked keys get all the weight. Use -inf")
+def lower_than_the_fill(scores, v, mask):
     if mask is None:
         return attend(scores, v, None)
-    return softmax(scores.masked_fill(~mask, -1e4)) * _any(mask) @ v
-
-
-@wrong("masked with -1,000: other scores may be lower still, and then masked keys get all the weight. Use -inf")
-def minus_one_thousand(scores, v, mask):
-    if mask is None:
-        return attend(scores, v, None)
-    return softmax(scores.masked_fill(~mask, -1000)) * _any(mask) @ v
+    return softmax(scores.masked_fill(~mask, -1e9)) * _any(mask) @ v
 
 
 @wrong("masked with -1e300, which float32 does not hold: use -inf, which every dtype has")
@@ -178,6 +178,11 @@ def told_by_size(scores, v, mask):
     if mask is not None and mask.dim() == 2 < scores.dim() and len(mask) == len(scores):
         mask = mask.reshape(len(mask), *[1] * (scores.dim() - 2), -1)
     return attend(scores, v, mask)
+
+
+@wrong("the mask is squeezed: axes of size 1 are there to broadcast, as in (b 1 1 s)")
+def mask_squeezed(scores, v, mask):
+    return attend(scores, v, None if mask is None else mask.squeeze())
 
 
 @wrong("a query with any masked key gets zeros: it gets them only where all keys are masked (any, not all)")

@@ -50,7 +50,7 @@ def ways(spec: ModuleType, with_gradients: bool) -> list[Way]:
         if getattr(spec, "DIFFERENTIABLE", True):
             found += [Way("gradient", gradients, case) for case in spec.inputs().values()]
         return found
-    refused = getattr(spec, "refused", dict)()
+    refused: dict[str, tuple] = getattr(spec, "refused", dict)()
     return [Way("value", _value, case) for case in [*spec.inputs().values(), *refused.values()]]
 
 
