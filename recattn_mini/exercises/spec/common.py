@@ -54,8 +54,11 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     made = []
     if any(1 in x.shape for case in spec.inputs().values() for x in _tensors(key(*case))):
         made.append(_after(key, squeezed))
-    if any(x.dtype == torch.float32 for _, want in float32_cases(spec) for x in _tensors(want)):
+    kinds = {x.dtype for _, want in float32_cases(spec) for x in _tensors(want)}
+    if torch.float32 in kinds:
         made.append(_before(key, widened))
+    elif torch.float64 in kinds:
+        made.append(_narrowing(key))
     if cases_elsewhere(spec):
         made.append(_after(key, made_elsewhere))
     if hasattr(spec, "refused"):
@@ -71,6 +74,15 @@ def squeezed(x: torch.Tensor) -> torch.Tensor:
 @wrong("float32 came in and float64 goes back: the result has the dtype of the inputs")
 def widened(x: Any) -> Any:
     return x.double() if _is_float(x) else x
+
+
+def _narrowing(key: Callable) -> Callable:
+    @wrong("the result has the float32 of the inputs: it is float64 whatever comes in")
+    def narrowed(*case: Any) -> Any:
+        out, narrow = key(*case), any(_is_float(x) and x.dtype == torch.float32 for x in case)
+        return out.float() if narrow and isinstance(out, torch.Tensor) and out.dtype == torch.float64 else out
+
+    return narrowed
 
 
 @wrong("the result is made on the default device, not on that of the inputs: give it device=….device")
@@ -236,9 +248,9 @@ def check_device(spec: ModuleType, f: Callable) -> None:
 
 @functools.cache
 def cases_elsewhere(spec: ModuleType) -> list[tuple]:
-    """Inputs with which the key stays where they are."""
+    """Inputs with which the key stays where they are, if its docstring says so."""
     key = key_of(spec)
-    if key.__name__.endswith("_numpy"):
+    if key.__name__.endswith("_numpy") or "device" not in (key.__doc__ or ""):
         return []
     return [case for case in spec.inputs().values() if place_of_result(key, case) == "with the inputs"]
 
