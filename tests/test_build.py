@@ -319,7 +319,7 @@ def test_rendering_imports_nothing_heavy(built: Path):
 def test_the_wheel_holds_lessons_as_the_sources_say(root: Path):
     pytest.importorskip("hatchling")
     shutil.copytree(REPOSITORY / "recattn_mini", root / "recattn_mini", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("build.py", "wheel.py"):
+    for name in ("build.py", "tables.py", "wheel.py"):
         shutil.copy(REPOSITORY / "lessons" / name, root / "lessons" / name)
     for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(REPOSITORY / name, root / name)

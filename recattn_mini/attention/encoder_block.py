@@ -74,6 +74,8 @@ def encoder_block_post_norm_numpy(
     >>> x, one, scale = np.array([[[300.0, 100.0]]]), np.eye(2), np.ones(2)
     >>> encoder_block_post_norm_numpy(x, one, one, one, one, one, one, scale, 3 * scale, 1).round(4)  # norm, times 3
     array([[[ 3., -3.]]])
+
+    Asked   "Why does post-norm need a learning-rate warm-up?"
     """
     x = layer_norm_numpy(x + multi_head_attention_numpy(x, x, x, w_q, w_k, w_v, w_o, h, mask), scale_1)
     return layer_norm_numpy(x + np.maximum(x @ w_in.T, 0) @ w_out.T, scale_2)
