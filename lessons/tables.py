@@ -86,7 +86,8 @@ def rows(path: Path) -> Iterator[Row]:
     default, own = questions(about), dict[str, Row]()
     sources = citations(about)
     if not default or not sources:
-        raise ValueError(f'{path}: its docstring needs `Asked   "a question"` and `Source  a name and a year`')
+        at = f"{path.parent.name}/{path.name}"
+        raise ValueError(f'{at}: its docstring needs `Asked   "a question"` and `Source  a name and a year`')
     shared = dict[str, None]()
     for concept, documented in concepts(tree).items():
         asked = next((text for text in documented if questions(text)), None)
