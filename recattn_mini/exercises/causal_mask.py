@@ -21,7 +21,7 @@ def inputs() -> dict[str, tuple]:
     sizes = {"as many": (5, 5), "a cache": (3, 7), "one new query": (1, 7), "more queries": (7, 3), "one": (1, 1)}
     cases = {name: tuple(random_tensors((2, 3, t, 11), (2, 3, s, 13))) for name, (t, s) in sizes.items()}
     view, square = random_tensors((7, 5), (4, 4, 4, 4))
-    return {**cases, "no batch": (view.T, view.T[:4]), "all sizes equal": (square, square)}
+    return {**cases, "no batch": (view.T, view.T), "all sizes equal": (square, square)}
 
 
 def _rows(*rows: str) -> torch.Tensor:
@@ -51,7 +51,7 @@ def check_more_queries(f):
 
 def check_axes(f):
     "the positions are the last axis but one, whatever stands before it; the mask has two axes"
-    same(f(*inputs()["no batch"]), _rows("0000", "1000", "1100", "1110", "1111"))
+    same(f(*inputs()["no batch"]), _rows("10000", "11000", "11100", "11110", "11111"))
     same(f(*inputs()["all sizes equal"]), _rows("1000", "1100", "1110", "1111"))
 
 
@@ -113,6 +113,11 @@ def no_mask_with_a_cache(q, k):
 @wrong("with more queries than keys s - t is negative: do not clip it, those queries stand before every key")
 def clipped(q, k):
     return _shifted(q, k, max(k.shape[-2] - q.shape[-2], 0))
+
+
+@wrong("the axes are counted from the front, shape[2]: count from the back, shape[-2], there may be any number")
+def counted_from_the_front(q, k):
+    return causal_mask(q[..., :1].flatten(2, -1)[0, 0][:, None], k[..., :1].flatten(2, -1)[0, 0][:, None])
 
 
 @wrong("sizes are those of the first axis, shape[0]: positions are the last axis but one, shape[-2]")
