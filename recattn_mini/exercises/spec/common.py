@@ -29,10 +29,20 @@ FLOAT32 = 1e-4  # relative; float32 holds seven digits, and a sum of a few dozen
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)(?!\w)|True|False")
 
 
+@functools.cache
 def key_of(spec: ModuleType) -> Callable:
-    """The library's function for tensors, or for arrays where there is no other."""
+    """The library's function for tensors; where there is one for arrays alone, that one, given tensors."""
     name = spec.__name__.rsplit(".", 1)[1]
-    return getattr(spec, name, None) or getattr(spec, f"{name}_numpy")
+    if hasattr(spec, name):
+        return getattr(spec, name)
+    of_arrays = getattr(spec, f"{name}_numpy")
+
+    @functools.wraps(of_arrays)
+    def of_tensors(*args: Any) -> Any:
+        out = of_arrays(*(x.numpy() if isinstance(x, torch.Tensor) else x for x in args))
+        return tuple(map(torch.from_numpy, out)) if isinstance(out, tuple) else torch.from_numpy(out)
+
+    return of_tensors
 
 
 @functools.cache
