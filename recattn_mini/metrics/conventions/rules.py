@@ -1,7 +1,7 @@
 r"""The rules by which a library judges a list, as data.
 
-Rule    A rule that is not given is the one of this library: `Convention()` is recattn_mini. `but` holds rules that differ
-        for one metric only.
+Rule    A rule that is not given is the one of this library: `Convention()` is recattn_mini. `but` holds rules that
+        differ for one metric only.
 Asked   "Which choices does a metric hide?"  The fields of `Convention`; `RULES` lists the choices that are in use.
 """
 
