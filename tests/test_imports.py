@@ -100,8 +100,7 @@ def test_a_fast_form_bears_the_names_of_its_plain_one(path):
     ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix(),
 )
 def test_a_concept_fits_on_two_screens(path):
-    if path.parent.name != "conventions":
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_the_plugin_costs_other_projects_nothing():
