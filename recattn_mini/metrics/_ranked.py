@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from recattn_mini.metrics.fast.top_k import top_k_numpy
-from recattn_mini.metrics.ground_truth import items_of_user
+from recattn_mini.shapes import items_of_user
 
 Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
 

@@ -12,23 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recattn_mini.metrics._checks import check_items
+from recattn_mini.shapes import items_of_user
 
 AT_ONCE = 2**20  # so many gains of `judged`, where one user with thousands of them widens the rows of all the others
-
-
-def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
-    """A user's items as int64; anything but whole numbers from 0 to n - 1 is a ValueError that calls them `name`.
-
-    Unchecked they would do as indices all the same: -1 as the last item, and 1.7 as item 1.
-
-    >>> items_of_user("seen[3]", [4, 0], 5)
-    array([4, 0])
-    """
-    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
-    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
-    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
-        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
-    return came.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
