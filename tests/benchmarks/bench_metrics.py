@@ -18,14 +18,18 @@ import torch
 
 from recattn_mini.metrics import gains_and_judged as plain_judged
 from recattn_mini.metrics import gauc as plain_gauc
+from recattn_mini.metrics import ndcg as plain_ndcg
 from recattn_mini.metrics import top_k as plain_top_k
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.average_precision import average_precision_numpy
-from recattn_mini.metrics.fast.gains_and_judged import judged_of_relevance, judged_of_relevance_numpy
+from recattn_mini.metrics.fast.gains_and_judged import (
+    gains_of_items_numpy,
+    judged_of_relevance,
+    judged_of_relevance_numpy,
+)
 from recattn_mini.metrics.fast.gauc import gauc, gauc_numpy
+from recattn_mini.metrics.fast.ndcg import ndcg_numpy
 from recattn_mini.metrics.fast.top_k import top_k, top_k_numpy
-from recattn_mini.metrics.gains_and_judged import gains_of_items_numpy
-from recattn_mini.metrics.ndcg import ndcg_numpy
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
 
@@ -258,6 +262,20 @@ def test_plain_forms_by_their_fast_ones(ratio: Add) -> None:
         lambda: plain_judged.judged_of_relevance(relevance),
         lambda: judged_of_relevance(relevance),
         why,
+    )
+    items = top_k_numpy(scores, K)
+    gains, judged = gains_of_items_numpy(items, labels), judged_of_relevance_numpy(labels)
+    ratio(
+        "plain / fast: gains_of_items_numpy, 1e4 x 10",
+        lambda: plain_judged.gains_of_items_numpy(items, labels),
+        lambda: gains_of_items_numpy(items, labels),
+        "<= 3",
+    )
+    ratio(
+        "plain / fast: ndcg_numpy of bools, 1e4 x 10",
+        lambda: plain_ndcg.ndcg_numpy(gains, judged, K),
+        lambda: ndcg_numpy(gains, judged, K),
+        "<= 3",
     )
     some = 1000
     flat = scores[:some].ravel(), labels[:some].ravel(), np.repeat(np.arange(some), 100)

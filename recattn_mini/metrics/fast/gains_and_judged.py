@@ -1,9 +1,25 @@
-"""Truth without its zeros, by counting what is not 0 instead of sorting by whether it is."""
+"""Gains by one flat index into relevance, and truth without its zeros by counting what is not 0 instead of sorting."""
 
 import numpy as np
 import torch
 
+from recattn_mini.metrics._checks import check_items
 from recattn_mini.shapes import takes
+
+
+@takes(items="int u k", relevance="gains u n")
+def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray:
+    """As `metrics.gains_and_judged.gains_of_items_numpy`.
+
+    >>> gains_of_items_numpy(np.array([[2, 0, -1]]), np.array([[3.0, 0.0, 1.0]]))
+    array([[1., 3., 0.]])
+    """
+    users, n = relevance.shape
+    narrow = items.astype(np.int32) if n < 2**31 and -1 <= items.min() <= items.max() < n else items
+    check_items(narrow, n)  # which sorts them: 32 bits in half the time
+    gains = relevance.ravel()[items.astype(np.int64, copy=False) + n * np.arange(users)[:, None]]
+    gains[items < 0] = 0  # where -1 read the last item of the user before
+    return gains
 
 
 @takes(relevance="gains u n")

@@ -34,3 +34,26 @@ def test_nothing_everything_and_one_long_row(dtype: type) -> None:
     relevance[3] = 1  # more than an int8 can count
     agree(relevance)
     agree(np.ones((2, 1), dtype))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), dtype=st.sampled_from(DTYPES), u=st.integers(1, 5), n=st.integers(1, 12))
+def test_any_lists(data: st.DataObject, dtype: type, u: int, n: int) -> None:
+    relevance = data.draw(hnp.arrays(dtype, (u, n), elements=st.sampled_from([0, 1])))
+    k = data.draw(st.integers(1, n))
+    items = np.array([data.draw(st.permutations(range(n)))[:k] for _ in range(u)])
+    items[data.draw(hnp.arrays(np.bool_, items.shape))] = -1
+    for of in (items, items.astype(np.int8), np.asfortranarray(items)):
+        got, want = fast.gains_of_items_numpy(of, relevance), plain.gains_of_items_numpy(of, relevance)
+        np.testing.assert_array_equal(got, want)
+        assert got.dtype == relevance.dtype
+
+
+@pytest.mark.parametrize("row", [[0, 0, 2], [0, 1, 3], [0, 1, -2], [0, 1, 2**32]])
+def test_lists_that_are_none_are_the_same_error(row: list[int]) -> None:
+    errors = []
+    for module in (plain, fast):
+        with pytest.raises(ValueError, match="items") as error:
+            module.gains_of_items_numpy(np.array([row]), np.ones((1, 3)))
+        errors.append(str(error.value))
+    assert errors[0] == errors[1]
