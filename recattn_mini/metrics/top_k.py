@@ -8,7 +8,7 @@ Cost    A full sort, O(n log n) a user, though k is small. At 10,000 items `fast
         that: it reads the scores once and sorts only those that can be among the k best.
 Asked   "Your two runs disagree in the third digit, with the same weights. Where do you look?"  At the ties:
         argpartition and torch.topk promise no order of equal scores, argsort()[::-1] turns theirs round.
-Source  McSherry, Najork 2008, on ties in rankings; `np.argsort(kind="stable")`, whose documentation promises their order.
+Source  McSherry, Najork 2008, on ties in rankings; `np.argsort(kind="stable")` promises their order.
 """
 
 import numpy as np
