@@ -191,11 +191,13 @@ def _needed(cells: list[Cell], gone: list[int], there: list[Cell]) -> list[int]:
 
 def _place(n: int, cells: list[Cell], asked: dict[int, str], places: dict[int, int], slots: dict[str, int]) -> int:
     """Behind which cell of the new lesson cell `n` goes: between its neighbours; which definition counts stays so."""
-    before = next((places[m] for m in range(n - 1, -1, -1) if m in places), None)
-    after = next((places[m] for m in range(n + 1, len(cells)) if m in places), None)
-    place = -1 if before is None else before
-    if after is not None and after <= place:
-        place = after - 1
+    above = next((m for m in range(n - 1, -1, -1) if m in places), None)
+    below = next((m for m in range(n + 1, len(cells)) if m in places), None)
+    place = -1 if above is None else places[above]
+    # cells between it and the neighbour above may have changed, not gone: then it goes behind what they are now
+    is_apart = any(lessons.is_given(cells[m]) for m in range(0 if above is None else above + 1, n + 1))
+    if below is not None and (is_apart or places[below] <= place):
+        place = places[below] - 1
     for answer in set(defined(cells[n])) & slots.keys():
         if any(m > n for m, other in asked.items() if other == answer):
             place = min(place, slots[answer] - 1)

@@ -200,7 +200,7 @@ def _read_lessons(folder: Path) -> list[Lesson]:
         try:
             asked = [answer for answer in lessons.exercises(notebook.read(path)) if answer in answer_names()]
             read.append(Lesson(path, asked))
-        except ValueError:
+        except (OSError, ValueError):
             problem = (
                 f"this is no readable notebook; `recattn reset --lesson {path.stem}` keeps it and writes a fresh one"
             )

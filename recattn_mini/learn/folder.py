@@ -109,7 +109,7 @@ def _refreshed(folder: Path) -> list[str]:
         if path.stem != came[path]:
             told.append(f"{path.stem} is called {came[path]} now; the old one is kept as {files.keep(path)}")
             path.unlink()
-    summary = {"copied": copied, "left as they are": left, "of this edition now, none of it was yours": anew}
+    summary = {"copied": copied, "left as they are": left, "of this edition now, nothing was written in them": anew}
     return [*(f"{what}: {', '.join(names)}" for what, names in summary.items() if names), *told]
 
 
