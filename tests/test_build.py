@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -345,3 +347,40 @@ def test_the_wheel_holds_lessons_as_the_sources_say(root: Path):
     ran = wheel()
     assert ran.returncode != 0
     assert "solutions/01_tiny.ipynb: missing\nrun: python lessons/build.py" in ran.stderr
+
+
+def ids(root: Path, source: str) -> list[str]:
+    path = root / "01_ids.py"
+    path.write_text(source, encoding="utf-8")
+    return [cell["id"] for cell in json.loads(build.lesson(path))["cells"]]
+
+
+def test_a_cell_that_is_put_in_changes_no_other_cells_id(tmp_path: Path):
+    before = ids(tmp_path, TINY)
+    assert before[2:4] == ["softmax_numpy", "check-softmax_numpy"]
+    after = ids(tmp_path, TINY.replace("# %%\nimport os", "# %%\nprint('new')\n\n# %%\nimport os"))
+    assert [told for told in after if told not in before] == [after[1]]
+    assert [told for told in after if told in before] == before
+    changed = ids(tmp_path, TINY.replace("plt.plot([1, 2])", "plt.plot([1, 3])"))
+    assert [n for n, told in enumerate(changed) if told not in before] == [4]
+
+
+def test_every_id_is_valid_and_alone(tmp_path: Path):
+    cells = ["print(1)", "print(1)", "print(1)", "check(x)", "check(x)", "", "# 中文", f"print('{'long ' * 30}')"]
+    every = [ids(tmp_path, "\n\n".join(f"# %%\n{cell}" for cell in cells))]
+    every += [[cell["id"] for cell in json.loads(lessons.fresh(name))["cells"]] for name in lessons.lesson_names()]
+    for found in every:
+        assert len(found) == len(set(found))
+        assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", told) for told in found)
+        assert all(lessons.is_given({"id": told}) for told in found)
+    assert not any(lessons.is_given({"id": told}) for told in (uuid.uuid4().hex[:8], str(uuid.uuid4())))
+
+
+def test_a_notebook_says_that_it_is_generated(built: Path):
+    for folder in ("lessons", "solutions"):
+        told = read(built / folder / "01_tiny.ipynb")["metadata"]["recattn"]["generated"]
+        assert told.startswith("from lessons/source/01_tiny.py by lessons/build.py")
+    marked = ["git", "check-attr", "linguist-generated", "lessons/01_tiny.ipynb", "solutions/01_tiny.ipynb"]
+    if (REPOSITORY / ".git").exists():
+        told = subprocess.run(marked, cwd=REPOSITORY, capture_output=True, text=True).stdout
+        assert told.count("linguist-generated: set") == 2

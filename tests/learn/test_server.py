@@ -8,11 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jupyter_client.blocking import BlockingKernelClient
 
 from recattn_mini.learn import server
 
@@ -60,8 +59,10 @@ def started(place: Path, environment: dict[str, str]) -> Iterator[tuple[subproce
             pytest.fail("".join(told))
         yield process, address[0]
     finally:
-        if process.poll() is None:
-            process.kill()
+        for pid in children(process):
+            os.kill(pid, signal.SIGTERM)
+        process.kill()
+        process.communicate()
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -75,6 +76,13 @@ def ended(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def wait(there: Callable[[], bool]) -> bool:
+    until = time.monotonic() + PATIENCE
+    while not there() and time.monotonic() < until:
+        time.sleep(0.1)
+    return there()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -93,25 +101,16 @@ def test_it_serves_the_lesson_and_stops_when_we_are_told_to(started, place: Path
 
     assert ask("contents/01_tiny.ipynb")["type"] == "notebook"
     if number == signal.SIGTERM:
+        startup = Path(environment["IPYTHONDIR"]) / "profile_default" / "startup"
+        startup.mkdir(parents=True)
+        (startup / "00.py").write_text("import mine; from pathlib import Path; Path(mine.answer).touch()")
         kernel = {"path": "01_tiny.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}
-        told = ask("sessions", kernel)["kernel"]["id"]
-        file = Path(environment["JUPYTER_RUNTIME_DIR"]) / f"kernel-{told}.json"
-        client = BlockingKernelClient(connection_file=str(file))
-        client.load_connection_file()
-        client.start_channels()
-        client.wait_for_ready(timeout=PATIENCE)
-        reply = client.execute_interactive(
-            "import mine; assert mine.answer == 'found'", timeout=PATIENCE, output_hook=lambda message: None
-        )
-        client.stop_channels()
-        assert reply["content"]["status"] == "ok", reply["content"]
+        ask("sessions", kernel)
+        assert wait((place / "found").exists)
 
     process.send_signal(number)
     assert process.wait(PATIENCE) == 0
-    until = time.monotonic() + PATIENCE
-    while not ended(lab) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert ended(lab)
+    assert wait(lambda: ended(lab))
 
 
 @pytest.mark.parametrize(
