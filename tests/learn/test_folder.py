@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,39 +256,32 @@ def test_what_the_learner_changed_of_the_lessons_own_cells(mine: Path, package: 
     assert "tried this" in kept(mine)[0].decode()
 
 
-@pytest.mark.parametrize("is_first", [False, True])
-def test_a_cell_that_defines_an_answer_again_goes_on_to_count(mine: Path, package: Path, is_first: bool):
-    """The definition that stands last decides; in this edition the exercise has moved to the end."""
+EXERCISE = """# %% tags=["exercise"]
+from recattn_mini.attention.softmax import softmax_numpy
+
+"""
+
+
+@pytest.mark.parametrize("counts", ["the exercise", "the other", "the other, pasted"])
+def test_the_definition_that_counts_goes_on_to_count(mine: Path, package: Path, counts: str):
+    """The last one does; in this edition the exercise has moved to the other side of the learner's own cell."""
     path = mine / "01_tiny.ipynb"
 
     def wrote(found: dict[str, Any]) -> None:
         n = at(found, "softmax_numpy")
-        found["cells"][n]["source"] = "def softmax_numpy(x):\n    return 'first try'"
-        found["cells"].insert(n + (0 if is_first else 1), cell("def softmax_numpy(x):\n    return 'second'"))
+        found["cells"][n]["source"] = "def softmax_numpy(x):\n    return 'the exercise'"
+        place = n if counts == "the exercise" else len(found["cells"])
+        found["cells"].insert(place, cell("def softmax_numpy(x):\n    return 'the other'"))
+        if counts == "the other, pasted":
+            del found["cells"][n]
 
     edit(path, wrote)
-    head, exercise = SOURCE.split("# %% [markdown]\n# ## A softmax")
-    exercise, tail = exercise.split("# %%\nprint")
-    publish(package, f"{head}# %%\nprint{tail}\n# %% [markdown]\n# ## A softmax{exercise}")
-    start("mine")
-    found = read(path)
-    program, _ = notebook.program(found, "lesson")
-    last = [s for s in program if "softmax_numpy" in s.binds][-1].node
-    assert ("first try" if is_first else "second") in ast.unparse(last)
-
-
-def test_an_answer_whose_cell_was_deleted_or_pasted_elsewhere_is_found(mine: Path, package: Path):
-    path = mine / "01_tiny.ipynb"
-
-    def wrote(found: dict[str, Any]) -> None:
-        del found["cells"][at(found, "softmax_numpy")]
-        found["cells"].append(cell(ANSWER))
-
-    edit(path, wrote)
-    publish(package, SOURCE.replace("# Tiny", "# Tinier"))
+    rest = SOURCE.replace(EXERCISE, "")
+    publish(package, EXERCISE + rest if counts == "the exercise" else f"{rest}\n{EXERCISE}")
     start("mine")
     program, _ = notebook.program(read(path), "lesson")
-    assert not notebook.is_stub([s for s in program if "softmax_numpy" in s.binds][-1])
+    last = [s for s in program if "softmax_numpy" in s.binds][-1].node
+    assert ast.unparse(last).endswith(f"return '{counts.removesuffix(', pasted')}'")
 
 
 def test_an_answer_that_nobody_asks_for_any_more_is_kept_and_said(mine: Path, package: Path):
@@ -394,17 +388,21 @@ def test_a_lesson_that_is_saved_meanwhile_is_not_written_over(mine: Path, packag
     assert {"saved meanwhile", ANSWER, "# Tinier"} <= set(sources(read(path)))
 
 
-def test_two_at_once(mine: Path, package: Path):
+def test_two_at_once(mine: Path, package: Path, monkeypatch: pytest.MonkeyPatch):
+    over = carry.over
+    monkeypatch.setattr(carry, "over", lambda old, new: time.sleep(0.3) or over(old, new))
     path = mine / "01_tiny.ipynb"
     edit(path, answered)
     before = path.read_bytes()
     publish(package, SOURCE.replace("# Tiny", "# Tinier"))
-    threads = [threading.Thread(target=folder.refresh, args=(mine,)) for _ in range(4)]
+    told: list[str] = []
+    threads = [threading.Thread(target=lambda: told.extend(folder.refresh(mine))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert kept(mine) == [before]
+    assert not [line for line in told if "this very moment" in line]
     assert sources(read(path)).count(HELPER) == sources(read(path)).count(ANSWER) == 1
 
 

@@ -118,7 +118,6 @@ def test_it_serves_the_lesson_and_stops_when_we_are_told_to(started, place: Path
     [
         ("--prot=8889", "neither `recattn start` nor JupyterLab knows --prot=8889; did you mean --port?"),
         ("--qqqqqq", "`recattn start --help-all` is JupyterLab's own list"),
-        ("-q", "knows -q"),
     ],
 )
 def test_a_flag_that_nobody_knows_is_an_error(place: Path, environment: dict[str, str], word: str, told: str):
