@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -534,11 +535,8 @@ def test_answers_of_an_older_clone_that_was_remembered_come_along(clone: Path, t
     assert f"git -C {older} checkout -- lessons/01_tiny.ipynb" in told
 
 
-THREE_LINES = """\
-mkdir recattn-lessons && cp lessons/*.ipynb recattn-lessons
-git checkout lessons
-git pull
-"""
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+[THREE_LINES] = re.findall(r"```bash\n(mkdir recattn-lessons.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("where", ["recattn-lessons", "lessons"])
