@@ -5,6 +5,7 @@ notebook with answers is met. With nbval's options given, notebooks are nbval's.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +37,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _child(config: pytest.Config) -> "Child":
-    from recattn_mini.learn.judge import child
+    if CHILD not in config.stash:
+        from recattn_mini.learn.judge import child
 
-    return config.stash.setdefault(CHILD, child.Child())
+        config.stash[CHILD] = child.Child()
+    return config.stash[CHILD]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Notebook | None":
@@ -83,6 +86,7 @@ class Exercise(pytest.Collector):
     unreached: "tuple[Result, ...]"
     syntax_error: SyntaxError | None
     elsewhere: str
+    printed = ""
     _verdict: "Verdict | None" = None
 
     def collect(self) -> Iterator["Check"]:
@@ -109,9 +113,13 @@ class Exercise(pytest.Collector):
         if (error := self.syntax_error) is not None:
             seen = f"{type(error).__name__}: {error.msg}\nin {error.filename}, line {error.lineno}: "
             return replace(unrun, results=unrun.failing(seen + (error.text or "").strip()))
-        verdict = _child(self.config).judge(self.path, self.cells, unrun)
+        verdict = _child(self.config).judge(self.path, self.cells, unrun, self._show)
         # what is not defined may have been meant to be, in a cell that does not parse
         return verdict.told(self.elsewhere) if any("is not defined" in r.seen for r in verdict.results) else verdict
+
+    def _show(self, text: str, stream: str) -> None:
+        print(text, end="", file=getattr(sys, stream))
+        self.printed += text
 
 
 class Check(pytest.Item):
@@ -124,11 +132,15 @@ class Check(pytest.Item):
     def runtest(self) -> None:
         """Pass, fail or, where the check was not reached, skip."""
         assert isinstance(self.parent, Exercise)
+        printed_before = self.parent.printed
         verdict = self.parent.verdict()
         result = verdict.results[self.number]
         if result.held is None:
             pytest.skip(verdict.outcome if verdict.outcome == "not attempted" else f"not reached: {verdict.outcome}")
         if not result.held:
+            if printed_before:  # while an earlier check was asked, which held: pytest has not shown it
+                self.add_report_section("call", "prints", printed_before)
+            self.parent.printed = ""
             raise CheckFailed(verdict, result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ from recattn_mini.learn.judge.time_limit import BY_THE_CLOCK, SECONDS
 from recattn_mini.learn.judge.verdict import Result, Verdict
 
 GRACE = 5.0  # more by the clock than an answer has, which is stopped in the process itself
+TICK = 0.1
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from recattn_mini.learn.judge.worker import main; main()"
 )
@@ -46,11 +47,16 @@ class Child:
         try:
             [message] = self._asked({"asks": "unreached", "answer": answer})
         except (Died, Hangs) as error:
-            raise RuntimeError(f"the process that judges answers does not start: {error}") from None
+            raise RuntimeError(f"the process that judges answers does not start: {error or 'it hangs'}") from None
         return tuple(Result(**result) for result in message["results"])
 
-    def judge(self, path: Path, cells: list[dict[str, Any]], unrun: Verdict) -> Verdict:
-        """The verdict on an answer of a notebook; `unrun` is the one before anything was run."""
+    def judge(
+        self, path: Path, cells: list[dict[str, Any]], unrun: Verdict, show: Callable[[str, str], None]
+    ) -> Verdict:
+        """The verdict on an answer of a notebook; `unrun` is the one before anything was run.
+
+        What the answer prints is shown as it comes, by `show(text, "stdout" or "stderr")`.
+        """
         if self._notebook not in (None, path):
             self.close()
         self._notebook = path
@@ -59,7 +65,7 @@ class Child:
         try:
             for message in self._asked({"asks": "verdict", **notebook, "answer": unrun.answer, "seconds": SECONDS}):
                 if "prints" in message:
-                    print(message["prints"], end="", file=sys.stdout if message["stream"] == "out" else sys.stderr)
+                    show(message["prints"], message["stream"])
                 else:
                     found = message["verdict"]
                     so_far = Verdict(**{**found, "results": tuple(Result(**result) for result in found["results"])})
@@ -97,24 +103,28 @@ class Child:
                 process.stdin.flush()
             left = patience
             while True:
-                try:
-                    message = self._messages.get(timeout=0.1)
-                except queue.Empty:
-                    left -= 0.1
-                    if process.poll() is not None and self._messages.empty():
-                        raise Died(_how(process.returncode)) from None
+                if (message := self._next(process)) is None:
+                    left -= TICK
                     if left < 0:
-                        raise Hangs from None
+                        raise Hangs
                     continue
                 if "prints" not in message:  # one that prints for ever is no sign of life
                     left = patience
-                if message.pop("done", False):
-                    yield message
-                    return
+                done = message.pop("done", False)
                 yield message
+                if done:
+                    return
         except BaseException:
             self.close()
             raise
+
+    def _next(self, process: "subprocess.Popen[str]") -> dict[str, Any] | None:
+        """The next message; None where none came for a moment."""
+        with contextlib.suppress(queue.Empty):
+            return self._messages.get(timeout=TICK)
+        if process.poll() is not None and self._messages.empty():
+            raise Died(_how(process.returncode))
+        return None
 
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is not None and self._process.poll() is None:
@@ -138,6 +148,8 @@ class Child:
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._messages), daemon=True)
         self._reader.start()
+        while self._next(self._process) is None:  # a busy machine may import PyTorch for a minute
+            pass
         return self._process
 
 

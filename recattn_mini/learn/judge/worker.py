@@ -34,7 +34,8 @@ def main() -> None:
         while data:
             data = data[os.write(replies, data) :]
 
-    sys.stdout, sys.stderr = _Told("out", tell), _Told("err", tell)
+    sys.stdout, sys.stderr = _Told("stdout", tell), _Told("stderr", tell)
+    tell({"ready": True})
     for line in requests:
         request = json.loads(line)
         reply = _unreached(request) if request["asks"] == "unreached" else _judged(request, tell)
