@@ -1,5 +1,6 @@
 """Outcomes are told apart, whatever an answer does; nothing of ours shows, and nothing is left behind."""
 
+import contextlib
 import fractions
 import functools
 import math
@@ -345,7 +346,7 @@ def test_a_copy_of_the_process_goes_away(tmp_path):
 
     verdict = judge(answer(body))
     assert "it starts a copy of the process (os.fork)" in told(verdict)
-    with pytest.raises(ChildProcessError):
+    with contextlib.suppress(ChildProcessError):
         while True:  # until all are gone, which they only are if none runs on as pytest
             os.wait()
     assert list(tmp_path.iterdir())
