@@ -4,6 +4,7 @@ Lessons are built from their sources here, so that what a learner wrote into les
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from notebooks import ROOT, code, dependent, run, said
 
 from recattn_mini.exercises import answer_names
@@ -139,6 +141,16 @@ def test_no_lesson_holds_an_answer_or_an_output(name: str):
 def test_every_exercise_is_asked_in_a_lesson():
     asked = {answer_names()[answer] for name in NAMES for answer in lessons.exercises(json.loads(lessons.fresh(name)))}
     assert asked == set(answer_names().values())
+
+
+def test_tests_and_the_kernels_they_start_have_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert torch.get_num_threads() == 1
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        assert os.environ[name] == "1"
+        monkeypatch.delenv(name)
+    cell = nbformat.v4.new_code_cell("import os; print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])")
+    [ran] = run(nbformat.v4.new_notebook(cells=[cell]), tmp_path).cells
+    assert said(ran) == "1 1\n"
 
 
 def test_what_depends_on_a_cell_is_found():
