@@ -237,7 +237,8 @@ ENDS = {
     "os._exit": ("os._exit(3)", "ended Python itself (exit status 3)"),
     "a crash": ("import ctypes; ctypes.string_at(0)", "the interpreter crashed"),
     "an interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    "a fork": ("os.fork()", "starts a copy of the process (os.fork)"),
+    "a fork": ("os.fork()", "it starts a copy of the process (os.fork)"),
+    "a fork of its cell": ("return x + process", "its cell starts a copy of the process (os.fork)"),
 }
 
 
@@ -246,7 +247,7 @@ ENDS = {
 def test_an_answer_that_ends_the_process_costs_that_answer(learner: Learner, statement: str, words: str):
     evil = f"def softmax_numpy(x):\n    print('the last words')\n    {statement}\n    return x"
     torch_form = notebook.solved(answer_source("softmax"), "softmax")
-    learner.writes(IMPORTS + "\nimport os", evil, torch_form)
+    learner.writes(IMPORTS + "\nimport os", "process = print('the last words') or os.fork()", evil, torch_form)
     told = learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
     assert words in told
     assert "the last words" in told

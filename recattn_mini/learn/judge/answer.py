@@ -16,6 +16,8 @@ from recattn_mini.learn.judge.originals import Originals
 from recattn_mini.learn.judge.prints import not_shown, shown
 from recattn_mini.learn.judge.time_limit import TooSlow
 
+FORKS = "starts a copy of the process (os.fork): compute in this one"
+
 
 class Raised(Exception):
     """The learner's own code raised `error`."""
@@ -59,7 +61,7 @@ class Answer:
 
     def _run(self, args: Any) -> Any:
         show, self._quiet = not_shown if self._quiet else shown, True
-        process, forks = os.getpid(), _forks
+        process, forked = os.getpid(), forks()
         try:
             with show(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -72,8 +74,8 @@ class Answer:
             if os.getpid() != process:  # a copy that the answer made: only the original is judged
                 os._exit(0)
             self._originals.put_back()
-        if _forks != forks:
-            raise Named("it starts a copy of the process (os.fork): compute in this one")
+        if forks() != forked:
+            raise Named(f"it {FORKS}")
         return out
 
     def _convert(self, out: Any) -> Any:
@@ -141,6 +143,11 @@ def _to_numpy(x: Any) -> Any:
 
 
 _forks = 0
+
+
+def forks() -> int:
+    """How many copies of this process were started so far."""
+    return _forks
 
 
 def _count_a_fork() -> None:

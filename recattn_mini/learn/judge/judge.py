@@ -20,7 +20,7 @@ import torch
 
 from recattn_mini.exercises import exercise_of, spec_of
 from recattn_mini.exercises.spec import Mistake, Named
-from recattn_mini.learn.judge.answer import Answer, Raised
+from recattn_mini.learn.judge.answer import FORKS, Answer, Raised, forks
 from recattn_mini.learn.judge.diagnosis import UNKNOWN, diagnose, known_wrong
 from recattn_mini.learn.judge.errors import meaning
 from recattn_mini.learn.judge.forbidden import forbidden_call, innermost
@@ -106,6 +106,7 @@ def judge_program(
     unrun, limit = Verdict(answer, "raised", unreached(spec_of(exercise_of(answer)), answer)), seconds or SECONDS
     space: dict[str, Any] = {"__name__": "__main__", "display": print}  # which IPython brings
     program = list(program)
+    forked = forks()
     flags = __future__.annotations.compiler_flag if any(s.is_future for s in program) else 0
     try:
         with _as_it_was(), time_limit(limit), shown():
@@ -118,6 +119,8 @@ def judge_program(
                 return replace(unrun, results=unrun.failing(seen))
     except TooSlow as slow:
         return _too_slow(unrun, slow, limit, set())
+    if forks() != forked:
+        return replace(unrun, outcome="cannot be judged", results=unrun.failing(f"its cell {FORKS}"))
     if _name(found := space[answer]) != answer:
         seen = f"{answer} is {_kind(found)}: define it by def, and a decorator of it with functools.wraps"
         return replace(unrun, outcome="cannot be judged", results=unrun.failing(seen))
