@@ -47,7 +47,8 @@ def test_a_loop_is_stopped():
 
 
 def test_a_loop_in_another_thread_is_stopped():
-    assert in_thread(stopped) == [TooSlow]
+    [error] = in_thread(stopped)
+    assert issubclass(error, TooSlow)  # on a busy machine the clock may run out first
 
 
 def test_what_is_in_time_is_left_alone():
