@@ -9,7 +9,7 @@ Rule    No softmax, no scale: ten matching events weigh ten times one, a masked 
         The score needs no bias: a softmax forgets it, and for a sum, a unit whose row of W is 0 gives one.
         A candidate that may attend to nothing gets zeros. Unmasked padding adds nothing if embedded as 0,
         but a softmax gives it weight.
-Cost    O(t·s·d·a) time and O(t·s·(d+a)) memory, NumPy's plain form 4 times that. Only the product needs each pair:
+Cost    O(t·s·d·a) time and O(t·s·(d+a)) memory. Only the product needs each pair, as `fast/din_attention.py` has it:
         W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k, so the block q - k adds weights and no power.
 Asked   "Why no softmax? Which block sees the match of q and k? What may be computed once for all candidates?"
 Source  Zhou et al., KDD 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
@@ -83,9 +83,8 @@ def din_scores(
     q: torch.Tensor, k: torch.Tensor, w_hidden: torch.Tensor, b_hidden: torch.Tensor, w_score: torch.Tensor
 ) -> torch.Tensor:
     """How much each event concerns each candidate: q (... t d), k (... s d) -> (... t s), of either sign."""
-    w_q, w_k, w_minus, w_times = w_hidden.chunk(4, dim=-1)
-    q, k = q.unsqueeze(-2), k.unsqueeze(-3)  # (... t 1 d), (... 1 s d): only the product becomes (... t s d)
-    hidden = q @ (w_q + w_minus).mT + k @ (w_k - w_minus).mT + (q * k) @ w_times.mT + b_hidden  # (... t s a)
+    q, k = torch.broadcast_tensors(q[..., :, None, :], k[..., None, :, :])  # (... t s d)
+    hidden = torch.cat([q, k, q - k, q * k], dim=-1) @ w_hidden.mT + b_hidden  # (... t s a)
     return hidden.sigmoid() @ w_score
 
 
@@ -100,7 +99,16 @@ def din_attention(
 ) -> torch.Tensor:
     """Σ_s score_ts k_s: q (... t d), k (... s d), w_hidden (a 4d), b_hidden (a), w_score (a) -> (... t d).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A candidate that may attend to nothing gets zeros.
+    score_ts = w_score · σ(w_hidden [q_t, k_s, q_t - k_s, q_t ⊙ k_s] + b_hidden), the four blocks in this order. No
+    softmax, no scale. mask is boolean and broadcasts to (... t s), True = may attend; (... 1 s) is for all candidates.
+    A masked event adds nothing, a candidate that may attend to nothing gets zeros. Every gradient is finite, also where
+    σ is given ±1,000 and more. The arguments stay as they are.
+
+    >>> q, k, zero = torch.ones(1, 1), torch.tensor([[3.0], [1.0]]), torch.zeros(1, 4)
+    >>> din_attention(q, k, zero, zero[0, :1], torch.tensor([4.0]))  # 4 σ(0) = 2 of each event: 2·3 + 2·1
+    tensor([[8.]])
+    >>> din_attention(q, k, zero, zero[0, :1], torch.tensor([4.0]), torch.tensor([[True, False]]))
+    tensor([[6.]])
     """
     scores = din_scores(q, k, w_hidden, b_hidden, w_score)
     return (scores if mask is None else scores.masked_fill(~mask, 0)) @ k
@@ -124,6 +132,12 @@ class DINAttention(nn.Module):
     """`din_attention` with weights to learn; widths d of an item, a of the hidden layer.
 
     Parameters: hidden.weight (a 4d), hidden.bias (a), score.weight (1 a).
+
+    >>> unit = DINAttention(d=1, a=1)
+    >>> _ = nn.init.zeros_(unit.hidden.weight), nn.init.zeros_(unit.hidden.bias)
+    >>> _ = nn.init.constant_(unit.score.weight, 4)
+    >>> unit(torch.ones(1, 1), torch.tensor([[3.0], [1.0]])).detach()  # 4 σ(0) = 2 of each event: 2·3 + 2·1
+    tensor([[8.]])
     """
 
     def __init__(self, d: int, a: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
-from recattn_mini.attention.softmax import softmax, softmax_backward_numpy, softmax_numpy, softmax_parts
+from recattn_mini.attention.softmax import softmax, softmax_backward_numpy, softmax_numpy
 from recattn_mini.shapes import takes
 
 
@@ -95,7 +95,4 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(q, k, v, torch.tensor([[True, False]]))
     tensor([[8.]])
     """
-    scores = q / math.sqrt(q.shape[-1]) @ k.mT
-    parts, total = softmax_parts(masked_scores(scores, mask))
-    # attention_weights(q, k, mask) @ v, but divided after the sum, as fused kernels do: e numbers a query, not s
-    return (parts @ v.to(parts.dtype) / total).to(v.dtype)
+    return attention_weights(q, k, mask) @ v

@@ -17,8 +17,6 @@ import torch
 
 from recattn_mini.shapes import takes
 
-LOG2_E = math.log2(math.e)
-
 
 @takes(x="... s")
 def softmax_numpy(x: np.ndarray) -> np.ndarray:
@@ -47,24 +45,6 @@ def softmax_backward_numpy(grad_output: np.ndarray, weights: np.ndarray) -> np.n
 
 
 @takes(x="... s")
-def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """x (... s) -> positive parts (... s), 1 for the largest, and what divides them (... 1): their sum, or 1 for 0.
-
-    For those who divide last, when fewer numbers are left. Half precision becomes float32. Only their ratio has the
-    right gradient: the shift carries none.
-
-    >>> softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 by the largest
-    (tensor([[1.0000, 0.2500, 0.2500]]), tensor([[1.5000]]))
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    # the shift cancels, so it needs no gradient; -inf - (-inf) would be NaN
-    top = wide.detach().amax(-1, keepdim=True).clamp(min=torch.finfo(wide.dtype).min)
-    # 2^(x log₂ e), not e^x: torch's exp on a CPU is ten times slower at -inf, as behind a mask
-    parts = (wide - top).mul_(LOG2_E).exp2_()
-    return parts, parts.sum(-1, keepdim=True).clamp(min=1)  # below 1 only where there is nothing
-
-
-@takes(x="... s")
 def softmax(x: torch.Tensor) -> torch.Tensor:
     """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros.
 
@@ -74,5 +54,9 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
     tensor([[0.5000, 0.5000],
             [0.0000, 0.0000]])
     """
-    parts, total = softmax_parts(x)
-    return (parts / total).to(x.dtype)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    top = wide.detach().amax(dim=-1, keepdim=True)  # the shift cancels, so it needs no gradient
+    top = top.masked_fill(top == -math.inf, 0)  # -inf - (-inf) would be NaN
+    parts = torch.exp(wide - top)
+    total = parts.sum(dim=-1, keepdim=True)
+    return (parts / total.masked_fill(total == 0, 1)).to(x.dtype)

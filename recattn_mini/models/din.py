@@ -13,7 +13,7 @@ Source Zhou et al. 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
 import torch
 from torch import nn
 
-from recattn_mini.attention.din_attention import DINAttention, din_scores
+from recattn_mini.attention.fast.din_attention import DINAttention, din_scores
 from recattn_mini.models.click_features import ClickFeatures, ClickHead
 
 
