@@ -142,7 +142,7 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """q (b t d), k (b s d), v (b s d) -> (b t d); a query that may attend to nothing gets zeros, no gradient is NaN.
+        """q (b t d), k (b s d), v (b s d) -> (b t d); a query that may attend to nothing gets zeros.
 
         mask is boolean, broadcasts to (b h t s), True = may attend; (b t s) has to come as mask[:, None].
         """

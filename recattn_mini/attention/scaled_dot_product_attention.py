@@ -40,7 +40,8 @@ def scaled_dot_product_attention_numpy(
 ) -> np.ndarray:
     """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros. A
+    masked key counts for nothing, however large its score. The arguments stay as they are.
 
     >>> q, k = np.array([[2.0, 0.0, 0.0, 0.0]]), np.array([[np.log(3.0), 0, 0, 0], [0.0, 5, 5, 5]])
     >>> scaled_dot_product_attention_numpy(q, k, np.array([[8.0], [4.0]]))  # 0.75 · 8 + 0.25 · 4
@@ -56,7 +57,7 @@ def scaled_dot_product_attention_backward_numpy(
     """The gradients of q (... t d), k (... s d) and v (... s e), given that of softmax(q kᵀ / √d) v (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    adds nothing to the gradients of k and v.
+    adds nothing to the gradients of k and v. The gradients come in this order, and the arguments stay as they are.
 
     >>> one, half = np.array([[1.0]]), np.array([[0.5], [-0.5]])
     >>> grad_q, grad_k, grad_v = scaled_dot_product_attention_backward_numpy(one, 0 * one, half, half)
@@ -87,7 +88,8 @@ def scaled_dot_product_attention(
     """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    no NaN in any gradient.
+    no gradient is NaN. A masked key counts for nothing, however large its score. The result has v's dtype and device.
+    The arguments stay as they are.
 
     >>> q, k, v = torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([[8.0], [4.0]])
     >>> scaled_dot_product_attention(q, k, v)  # equal scores: the plain mean

@@ -20,6 +20,10 @@ from recattn_mini.shapes import takes
 def binary_cross_entropy_numpy(logits: np.ndarray, labels: np.ndarray) -> float:
     """logits (...), labels (...) from 0 to 1 -> the mean of -y log σ(x) - (1-y) log(1 - σ(x)), in nats.
 
+    Logits may be of any size: at -1000 with label 1 the loss is 1000, neither inf nor what a clipped probability gives.
+    Labels may be of any dtype (bool, int, float), and shares of clicks between 0 and 1. The mean is over all axes, one
+    Python float. The arguments stay as they are.
+
     >>> round(binary_cross_entropy_numpy(np.log([3.0, 3.0]), np.array([1, 0])), 4)  # σ is ¾: log 4/3 and log 4, halved
     0.837
     """
@@ -41,6 +45,11 @@ def binary_cross_entropy_backward_numpy(logits: np.ndarray, labels: np.ndarray) 
 @takes(logits="...", labels="chances ...")
 def binary_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """logits (...), labels (...) from 0 to 1 -> the mean of -y log σ(x) - (1-y) log(1 - σ(x)), in nats.
+
+    Logits may be of any size: at -1000 with label 1 the loss is 1000, neither inf nor what a clipped probability gives.
+    Labels may be of any dtype (bool, int, float), and shares of clicks between 0 and 1. The mean is over all axes, a
+    tensor without axes. Its gradient is (σ(x) - y) / n everywhere, at a logit of exactly 0 too. The arguments stay as
+    they are.
 
     >>> binary_cross_entropy(torch.tensor([-1000.0, 1000.0]), torch.tensor([1.0, 1.0]))  # 1000 and 0
     tensor(500.)
