@@ -33,8 +33,8 @@ def agru_cell_numpy(
 ) -> np.ndarray:
     """(1 - a) h + a n: x (b c), state (b d), attention (b), weights as in `gru_cell` -> (b d).
 
-    >>> x, state, weights = np.zeros((1, 1)), np.array([[8.0]]), [np.zeros((3, 1))] * 2
-    >>> agru_cell_numpy(x, state, np.array([0.25]), *weights, np.zeros(3), np.zeros(3))  # n = 0: a quarter of 8 goes
+    >>> x, state, w, b = np.zeros((1, 1)), np.array([[8.0]]), np.zeros((3, 1)), np.zeros(3)
+    >>> agru_cell_numpy(x, state, np.array([0.25]), w, w, b, b)  # n = 0: a quarter of 8 goes
     array([[6.]])
     """
     _, candidate = gru_gates_numpy(x, state, w_input, w_state, b_input, b_state)

@@ -40,8 +40,8 @@ def augru_cell_numpy(
     Here z keeps the state and u = 1 - z updates it. Attention a, from 0 to 1, scales u alone, ũ = a u; the result is
     (1 - ũ) ⊙ state + ũ ⊙ n. Gates far beyond ±1,000 neither overflow nor are cut. The arguments stay as they are.
 
-    >>> x, state, half, weights = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), [np.zeros((3, 1))] * 2
-    >>> augru_cell_numpy(x, state, half, *weights, np.zeros(3), np.zeros(3))  # u = 1/2, so ũ = 1/4 of 8 goes
+    >>> x, state, a, w, b = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), np.zeros((3, 1)), np.zeros(3)
+    >>> augru_cell_numpy(x, state, a, w, w, b, b)  # z = u = 1/2 and n = 0, so ũ = 1/4 of 8 goes
     array([[6.]])
     """
     reset_x, keep_x, new_x = np.split(x @ w_input.T + b_input, 3, axis=-1)
@@ -64,8 +64,8 @@ def augru_cell_released_numpy(
 ) -> np.ndarray:
     """z ← (1 - a) z, as in the authors' code, which has r inside the matrix product; weights as in `augru_cell`.
 
-    >>> x, state, half, weights = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), [np.zeros((3, 1))] * 2
-    >>> augru_cell_released_numpy(x, state, half, *weights, np.zeros(3), np.zeros(3))  # z = 1/2, of which half remains
+    >>> x, state, a, w, b = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), np.zeros((3, 1)), np.zeros(3)
+    >>> augru_cell_released_numpy(x, state, a, w, w, b, b)  # z = 1/2, of which half remains
     array([[2.]])
     """
     keep, candidate = gru_gates_numpy(x, state, w_input, w_state, b_input, b_state)
@@ -87,8 +87,9 @@ def augru_cell(
 
     Formula and order of the blocks as in `augru_cell_numpy`; no gradient is NaN or infinite where gates saturate.
 
-    >>> x, state, half, weights = torch.zeros(1, 1), torch.tensor([[8.0]]), torch.tensor([0.5]), [torch.zeros(3, 1)] * 2
-    >>> augru_cell(x, state, half, *weights, torch.zeros(3), torch.zeros(3))  # u = 1/2, so ũ = 1/4 of 8 goes
+    >>> x, state, a = torch.zeros(1, 1), torch.tensor([[8.0]]), torch.tensor([0.5])
+    >>> w, b = torch.zeros(3, 1), torch.zeros(3)
+    >>> augru_cell(x, state, a, w, w, b, b)  # z = u = 1/2 and n = 0, so ũ = 1/4 of 8 goes
     tensor([[6.]])
     """
     reset_x, keep_x, new_x = (x @ w_input.mT + b_input).chunk(3, dim=-1)
@@ -133,7 +134,7 @@ class AUGRU(nn.Module):
     def forward(self, x: torch.Tensor, attention: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x (b s c), attention (b s), mask (b s), True = an event -> the states (b s d); padding keeps the state."""
         if mask is not None:
-            attention = attention.masked_fill(~mask, 0)  # and a = 0 keeps the state
+            attention = attention.masked_fill(~mask, 0)  # a = 0 keeps the state
         weights = self.cell.weight_ih, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh
         state, states = x.new_zeros(len(x), self.cell.hidden_size), []
         for event, weight in zip(x.unbind(1), attention.unbind(1), strict=True):

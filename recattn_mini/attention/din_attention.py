@@ -3,7 +3,7 @@ r"""DIN's local activation unit: a small network decides how much of an event co
     score_ts = w_score · σ(W [q_t, k_s, q_t - k_s, q_t ⊙ k_s] + b);   out_t = Σ_s score_ts k_s
 
 Axes    q (... t d) candidates, k (... s d) history, both keys and values; W (a 4d), b (a), w_score (a).
-Rule    No softmax, no scale: ten matching events weigh ten times one, a masked one 0 (-inf is for a softmax).
+Rule    No softmax, no scale: ten matching events weigh ten times as much as one. A masked event has the weight 0.
         The authors' released code divides by √d and takes a softmax: `din_attention_softmax`. Its four blocks and
         sigmoid units are used here, one hidden layer for its two; the paper has an outer product and PReLU or Dice.
         The score needs no bias: a softmax forgets it, and for a sum, a unit whose row of W is 0 gives one.

@@ -26,7 +26,7 @@ from recattn_mini.shapes import takes
 
 
 class SASRec(nn.Module):
-    """n items, width d, h heads, histories of at most `length` events, so many blocks."""
+    """n items, width d, h heads, histories of at most `length` events, a stack of `blocks` encoder blocks."""
 
     def __init__(self, n: int, d: int, h: int, length: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -52,7 +52,9 @@ class SASRec(nn.Module):
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
         every = torch.arange(len(self.bias), device=history.device)
-        return self.logits(self(history)[:, -1], every).index_fill(1, every[:1], -torch.inf)
+        scores = self.logits(self(history)[:, -1], every)
+        scores[:, 0] = -torch.inf
+        return scores
 
     def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
@@ -62,7 +64,7 @@ class SASRec(nn.Module):
     def weights(self, history: torch.Tensor) -> torch.Tensor:
         """What the last event looks at in the last block, the mean of its heads: history (b s) -> (b s).
 
-        One and the same for all items that are scored: SASRec's query is the user's last event, not the candidate.
+        The weights are the same for all items that are scored: SASRec's query is the user's last event, no candidate.
         """
         x, mask = self._begin(history)
         *before, last = cast(list[EncoderBlock], [*self.blocks])

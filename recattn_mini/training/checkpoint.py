@@ -30,13 +30,13 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is.
+    """The state that `write` put there, on the CPU; `load_state_dict` moves it to where the model is.
 
-    A file that is none is a ValueError.
+    A file that is no checkpoint is a ValueError.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # whatever a reader of archives and pickles makes of another file
-        raise ValueError(f"checkpoint {path} is no file that `save` wrote: {error}") from error
+        raise ValueError(f"checkpoint {path} is no file that `write` wrote: {error}") from error

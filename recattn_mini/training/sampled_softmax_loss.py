@@ -3,11 +3,11 @@ r"""Sampled softmax with logQ correction: the softmax over a catalogue, learnt f
     loss = mean of log Σ exp(s - log Q) - (s₊ - log Q₊),  summed over the target and all negatives but the hits
 
 Axes    positive (...), negatives (... m); hits (... m), True where a negative is the target itself -> a number.
-Why     Q is how often an item is drawn. Of some candidates one is the true next item, the others were drawn: it is item
-        j with odds P_j / Q_j, and s - log Q learns the log of these, so s learns log P, whatever m is, if hits are
-        counted in. Without log Q, s learns log P - log Q: popular items, drawn more often, are pushed down.
-        Or estimate the full sum: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) has the
-        mean Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
+Why     Q is how often an item is drawn. One candidate is the true next item, the others were drawn. The true one is
+        item j with odds P_j / Q_j, and s - log Q learns the logarithm of these odds, so s learns log P for any m, if
+        hits are counted in. Without log Q, s learns log P - log Q: popular items are drawn more often and pushed down.
+        A second reading: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) estimates the
+        full sum Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
 Rule    A hit would push the target down as its own negative. Negatives of a batch are the other users' targets: Q is
         popularity, and of the scores (b b) the diagonal is a hit as well, hits = items[:, None] == items.
 Asked   "Derive logQ. Who loses without it? Negatives from the batch: what is Q, what are accidental hits?"
