@@ -3,8 +3,8 @@ r"""Self-attention: multi-head attention in which one sequence asks, answers and
     out = multi_head_attention( x, x, x )
 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a); the mask broadcasts to (b h t t).
-Rule    Without a mask and without positions it is equivariant: shuffled items come out shuffled, each with the same
-        vector as before. Order has to come in by a position or by a mask.
+Rule    Without a mask and without positions self-attention is equivariant: shuffled items come out shuffled, each with
+        the same vector as before. Only positions or a mask bring the order in.
         A query that may attend to nothing gets zeros.
 Cost    4·t·d·a multiplications for the projections, 2·t²·a for the pairs: the projections cost more up to t = 2d.
 Asked   "What does it cost in t, and from which length on? What happens to the output if I shuffle the history?"

@@ -3,10 +3,10 @@ r"""SASRec: self-attention reads a history from left to right; after every event
     x = E[history] + P;   x = block(x, causal and not padding), several times;   score_i = norm(x_last) · E_i + b_i
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
-Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
-       last event, so positions count from the end. Input and output share one item table. b learns how popular each
-       item is; the paper has none. The published residual adds the *normalised* input; here it is the usual pre-norm
-       block.
+Rule   The mask is causal, or the model would copy the answer: the target of a step is the input of the next. The last
+       column is the last event, so positions count from the end. Input and output share one item table. b learns how
+       popular each item is; the paper has no b. The published residual adds the *normalised* input; here the block is
+       the usual pre-norm one.
 Cost   O(s²d + sd²) for a block; the table n·d holds most parameters, nearly all of them where n is large.
 Asked  "Why causal in training, when at serving only the last state is used? BERT4Rec is not causal: what does it pay?"
 Source Kang, McAuley 2018, sec. III. https://arxiv.org/abs/1808.09781

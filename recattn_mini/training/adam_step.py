@@ -5,8 +5,8 @@ r"""One step of Adam: the mean gradient over the root of the mean square, both c
 
 Axes    parameter, gradient, m and v of one shape; m and v start as zeros, step t counts from 1.
 Rule    m and v come back uncorrected. Without the correction the first step is (1-β₁)/√(1-β₂) = 3.2 times too long.
-        ε stands outside the root. A step is about as long as the rate, whatever the gradient's unit: L2 in the gradient
-        is divided by √v̂ as well, and hardly decays what has large gradients. AdamW decays the parameter itself.
+        ε stands outside the root. A step is about as long as the rate, whatever the gradient's unit. So L2 in the
+        gradient is divided by √v̂ too, and hardly shrinks a parameter with large gradients. AdamW shrinks the parameter.
         float16 has no 1e-8, and 0/0 is NaN: keep m and v in float32.
 Cost    Two numbers more a parameter: an item table of 1e7 x 64 in float32 takes 5 GB of moments.
 Asked   "Write a step. Why the correction? Adam with L2, or AdamW? What happens to an item that is in no batch?"

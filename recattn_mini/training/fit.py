@@ -4,12 +4,13 @@ r"""Fit: the training loop, once, for every model of this package.
     rate         falls along half a cosine, from learning_rate to nearly 0 in the last of `epochs`
     stop         when validation has not risen for `patience` epochs, or epochs are up; go back to the best
 
-Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept;
-       how many there should be, an earlier run has shown.
+Rule   Where nothing is held out (validation is NaN in every epoch) all epochs are run and the last weights are kept;
+       take their number from an earlier run with validation.
        All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
        were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU. Data,
        loss and patience are not in the checkpoint: the caller must give the same ones again.
-       AdamW's decay is not the loss's: it shrinks every parameter by rate · weight_decay a step, biases and norms too.
+       weight_decay is AdamW's, no term of the loss: each step shrinks every parameter by rate · weight_decay, biases
+       and norms too.
 Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
 Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
 """
