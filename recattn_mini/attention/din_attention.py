@@ -49,11 +49,10 @@ def din_attention_numpy(
 
     mask is boolean and broadcasts to (... t s), True = may attend. A candidate that may attend to nothing gets zeros.
 
-    >>> q, k, product_only = np.ones((1, 1)), np.array([[np.log(3.0)], [0.0]]), np.array([[0.0, 0.0, 0.0, 1.0]])
-    >>> din_scores_numpy(q, k, product_only, np.zeros(1), np.array([4.0]))  # 4 σ(q·k): σ(log 3) is 3/4, σ(0) is 1/2
-    array([[3., 2.]])
-    >>> din_attention_numpy(q, np.exp(k), 0 * product_only, np.zeros(1), np.array([4.0]))  # 2 of each: 2·3 + 2·1
-    array([[8.]])
+    >>> q, k, product_only = np.log([[3.0]]), np.array([[1.0], [0.0]]), np.array([[0.0, 0.0, 0.0, 1.0]])
+    >>> out = din_attention_numpy(q, k, product_only, np.zeros(1), np.array([4.0]))
+    >>> out.round(6)  # 4 σ(q·k) is 3 where q·k is log 3, and 2 where it is 0: 3·1 + 2·0
+    array([[3.]])
     """
     scores = din_scores_numpy(q, k, w_hidden, b_hidden, w_score)
     return (scores if mask is None else np.where(mask, scores, 0)) @ k
