@@ -1,4 +1,4 @@
-"""Build lessons/*.ipynb (unsolved) and solutions/*.ipynb (solved, run) from lessons/source/*.py.
+"""Build lessons/*.ipynb (unsolved) and solutions/*.ipynb (solved, run) from lessons/source/*.py, and READMEs' tables.
 
 A source is a percent script that runs as it is. A cell tagged "exercise" imports one answer of the library; the lesson
 shows its signature and docstring, the solution its source. So no answer is written down twice.
@@ -14,6 +14,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -115,7 +116,10 @@ def faults(ran: dict[str, Any]) -> Iterator[str]:
 
 
 def build(root: Path, prefix: str = "", every: bool = False) -> None:
-    """Write the lessons, and run the solutions, that are stale or missing (or `every` one)."""
+    """Write the tables and lessons, and run the solutions, that are stale or missing (or `every` one)."""
+    for path, text in _stale_tables(root):
+        files.write(path, text)
+        print(f"wrote {path}")
     for source in sources(root, prefix):
         path = root / "lessons" / f"{source.stem}.ipynb"
         if not path.exists() or path.read_text(encoding="utf-8") != lesson(source):
@@ -128,7 +132,7 @@ def build(root: Path, prefix: str = "", every: bool = False) -> None:
 
 
 def problems(root: Path, prefix: str = "") -> Iterator[str]:
-    """What a build would write or complain of, one line a notebook."""
+    """What a build would write or complain of, one line a file."""
     for source in sources(root, prefix):
         for folder in ("lessons", "solutions"):
             path = root / folder / f"{source.stem}.ipynb"
@@ -140,7 +144,19 @@ def problems(root: Path, prefix: str = "") -> Iterator[str]:
                 yield f"{path.relative_to(root)}: stale"
             elif folder == "solutions" and not _is_run_of(path, solution(source)):
                 yield f"{path.relative_to(root)}: stale, or a cell did not run"
+    yield from (f"{path.relative_to(root)}: stale" for path, _ in _stale_tables(root))
     yield from (f"{path.relative_to(root)}: superfluous" for path in _superfluous(root, prefix))
+
+
+def _stale_tables(root: Path) -> Iterator[tuple[Path, str]]:
+    """Each README whose tables are not what docstrings and lessons say, and what it should hold."""
+    pages = runpy.run_path(str(Path(__file__).with_name("tables.py")))["pages"]  # lessons/ is no package to import from
+    try:
+        for path, text in pages(root).items():
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                yield path, text
+    except ValueError as error:
+        raise BuildError(str(error)) from None
 
 
 def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:

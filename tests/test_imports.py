@@ -9,6 +9,7 @@ import pytest
 
 import recattn_mini
 
+TESTS = Path(__file__).parent
 ROOT = Path(recattn_mini.__file__).parent
 LIBRARY = {"shapes", "_submodules"}
 PARTS = {  # of which variants are made; any other variant reads on its own
@@ -57,6 +58,22 @@ def test_imports_point_to_the_left(path):
         allowed = {*allowed, f"{layer}.fast", f"{layer}.{path.stem}"}
     for used in imported(path):
         assert any(used == ok or used.startswith(f"{ok}.") for ok in allowed), f"{layer} imports {used}"
+
+
+SUBJECT = [
+    path
+    for package in ("attention", "data", "metrics", "models", "training")
+    for path in sorted(ROOT.glob(f"{package}/[!_]*.py"))
+    if path.stem != "click_features"  # tested as what DIN and DIEN are made of
+]
+
+
+@pytest.mark.parametrize("path", SUBJECT, ids=lambda path: f"{path.parent.stem}/{path.stem}")
+def test_a_module_has_a_test(path):
+    """One that imports it by name; a test over all modules alone knows nothing of what this one should give."""
+    module = f"{path.parent.stem}.{path.stem}"
+    used = {name for test in (TESTS / path.parent.stem).rglob("*.py") for name in imported(test)}
+    assert any(f"{name}.".startswith(f"{module}.") for name in used), f"no test in tests/{path.parent.stem} imports it"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ Axes    x (b c) an event, h (b d) the state, a (b) from 0 to 1; weights and cand
 Rule    AGRU loses the gate, which decides unit by unit. AIGRU keeps it and has no way to skip an event: the gates move
         the state also where the input is 0. `augru_cell` scales the gate, and has both.
 Cost    That of a GRU's step, again for every candidate.
-Asked   "What is lost if attention replaces the gate? Why not scale the input?"
+Asked   "What is lost if attention replaces the gate?"
 Source  Zhou et al., AAAI 2019, "Interest Evolving Layer". https://arxiv.org/abs/1809.03672
 """
 
@@ -43,7 +43,10 @@ def agru_cell_numpy(
 
 @takes(x="b c", attention="b")
 def aigru_input_numpy(x: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """a x: the input that AIGRU gives a GRU, x (b c), attention (b) -> (b c)."""
+    """a x: the input that AIGRU gives a GRU, x (b c), attention (b) -> (b c).
+
+    Asked   "Why not scale the input?"
+    """
     return attention[:, None] * x
 
 

@@ -67,6 +67,9 @@ def augru_cell_released_numpy(
     >>> x, state, a, w, b = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), np.zeros((3, 1)), np.zeros(3)
     >>> augru_cell_released_numpy(x, state, a, w, w, b, b)  # z = 1/2, of which half remains
     array([[2.]])
+
+    Asked   "Which way is the gate in the authors' code?"
+    Source  `mouna99/dien` 2018.
     """
     keep, candidate = gru_gates_numpy(x, state, w_input, w_state, b_input, b_state)
     keep = (1 - attention[:, None]) * keep

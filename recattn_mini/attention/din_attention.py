@@ -7,10 +7,9 @@ Rule    No softmax, no scale: ten matching events weigh ten times as much as one
         The authors' released code divides by √d and takes a softmax: `din_attention_softmax`. Its four blocks and
         sigmoid units are used here, one hidden layer for its two; the paper has an outer product and PReLU or Dice.
         The score needs no bias: a softmax forgets it, and for a sum, a unit whose row of W is 0 gives one.
-        A candidate that may attend to nothing gets zeros. Unmasked padding adds nothing if embedded as 0,
-        but a softmax gives it weight.
-Cost    O(t·s·d·a) time and O(t·s·(d+a)) memory. Only the product needs each pair, as `fast/din_attention.py` has it:
-        W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k, so the block q - k adds weights and no power.
+        Nothing to attend to gives zeros. Unmasked padding adds nothing if embedded as 0, but a softmax gives it weight.
+        The block q - k adds weights and no power: W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k.
+Cost    O(t·s·d·a) time, O(t·s·(d+a)) memory. Only the product needs each pair: see `fast/din_attention.py`.
 Asked   "Why no softmax? Which block sees the match of q and k? What may be computed once for all candidates?"
 Source  Zhou et al., KDD 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
 """
@@ -50,8 +49,7 @@ def din_attention_numpy(
     mask is boolean and broadcasts to (... t s), True = may attend. A candidate that may attend to nothing gets zeros.
 
     >>> q, k, product_only = np.log([[3.0]]), np.array([[1.0], [0.0]]), np.array([[0.0, 0.0, 0.0, 1.0]])
-    >>> out = din_attention_numpy(q, k, product_only, np.zeros(1), np.array([4.0]))
-    >>> out.round(6)  # 4 σ(q·k) is 3 where q·k is log 3, and 2 where it is 0: 3·1 + 2·0
+    >>> din_attention_numpy(q, k, product_only, np.zeros(1), np.array([4.0])).round(6)  # 4 σ(log 3) · 1 + 4 σ(0) · 0
     array([[3.]])
     """
     scores = din_scores_numpy(q, k, w_hidden, b_hidden, w_score)
@@ -72,6 +70,9 @@ def din_attention_softmax_numpy(
     >>> q, k, zero = np.ones((1, 1)), np.array([[3.0], [1.0]]), np.zeros((1, 4))
     >>> din_attention_softmax_numpy(q, k, zero, zero[0, :1], np.array([4.0]))  # equal scores: the mean, not 2·3 + 2·1
     array([[2.]])
+
+    Asked   "What did DIN's authors release, and what does its softmax forget?"
+    Source  `zhougr1993/DeepInterestNetwork` 2018.
     """
     scores = din_scores_numpy(q, k, w_hidden, b_hidden, w_score) / math.sqrt(q.shape[-1])
     return softmax_numpy(masked_scores_numpy(scores, mask)) @ k

@@ -47,6 +47,8 @@ def learned_positions_from_the_end_numpy(x: np.ndarray, table: np.ndarray) -> np
     >>> learned_positions_from_the_end_numpy(np.zeros((1, 2, 1)), np.array([[0.0], [0.1], [0.2]]))
     array([[[0.1],
             [0. ]]])
+
+    Asked   "Histories are padded on the left: which end do you count from?"
     """
     t = x.shape[1]
     _check_length(t, len(table))

@@ -24,7 +24,10 @@ from recattn_mini.shapes import takes
 
 
 def head_width(a: int, h: int) -> int:
-    """The width of one of h heads that share the width a; h that does not divide a is a ValueError."""
+    """The width of one of h heads that share the width a; h that does not divide a is a ValueError.
+
+    Asked   "Why must h divide the width, and what does a narrow head cost?"
+    """
     if h < 1 or a % h:
         raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
     return a // h
@@ -37,6 +40,8 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
     >>> split_heads_numpy(np.array([[[1, 2, 3, 4], [5, 6, 7, 8.0]]]), 2)[0, 0]  # both positions, the first half of each
     array([[1., 2.],
            [5., 6.]])
+
+    Asked   "What do you get from view(b, h, t, d) without a transpose? Why swap back before you flatten the heads?"
     """
     # not reshape(b, h, t, a/h): same shape, but a head would get whole positions, not a slice of each
     return np.swapaxes(x.reshape(*x.shape[:2], h, head_width(x.shape[2], h)), 1, 2)
@@ -64,15 +69,12 @@ def multi_head_attention_numpy(
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
     Weights, masks and what is raised as in `multi_head_attention`.
-
     >>> one, x = np.eye(2), np.array([[[np.log(3.0), 0.0], [0.0, 0.0]]])
     >>> multi_head_attention_numpy(one[None, :1], x, x + 8, one, one, one, one, 2).round(3)  # log 3: odds 3 to 1
     array([[[8.824, 8.   ]]])
     """
-    heads = scaled_dot_product_attention_numpy(
-        split_heads_numpy(q @ w_q.T, h), split_heads_numpy(k @ w_k.T, h), split_heads_numpy(v @ w_v.T, h), mask
-    )
-    return join_heads_numpy(heads) @ w_o.T
+    q, k, v = split_heads_numpy(q @ w_q.T, h), split_heads_numpy(k @ w_k.T, h), split_heads_numpy(v @ w_v.T, h)
+    return join_heads_numpy(scaled_dot_product_attention_numpy(q, k, v, mask)) @ w_o.T
 
 
 @takes(x="b t a", h="count")
@@ -115,10 +117,8 @@ def multi_head_attention(
     >>> multi_head_attention(one[None, :1], x, x + 8, one, one, one, one, 2, of_heads)
     tensor([[[8., 0.]]])
     """
-    heads = scaled_dot_product_attention(
-        split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h), mask
-    )
-    return join_heads(heads) @ w_o.mT
+    q, k, v = split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h)
+    return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
 
 
 class MultiHeadAttention(nn.Module):
@@ -128,8 +128,8 @@ class MultiHeadAttention(nn.Module):
     >>> for weight in layer.parameters():
     ...     _ = nn.init.eye_(weight)
     >>> q, k = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[3.0, 1.0], [1.0, 1.0]]]).log()
-    >>> out = layer(q, k, torch.tensor([[[8.0, 8.0], [4.0, 4.0]]]))  # odds 3 to 1 in one head, even odds in the other
-    >>> out.detach().round(decimals=3)
+    >>> v = torch.tensor([[[8.0, 8.0], [4.0, 4.0]]])  # odds of 3 to 1 in the first head, even odds in the second
+    >>> layer(q, k, v).detach().round(decimals=3)
     tensor([[[7., 6.]]])
     """
 

@@ -5,7 +5,7 @@ Rule   interactions keep file order; in time order, a tie keeps file order too. 
        timestamp is tied, so which item "the last" is depends on this rule.
 Cost   2 MB fetched once, from the wheel of RecBole 1.2.1, by pip; then read from the cache without a network.
 Asked  "How do you split interactions into train and test, and what leaks if you get it wrong?"
-Source F. Maxwell Harper and Joseph A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4):19, 2015.
+Source Harper, Konstan 2015, "The MovieLens Datasets: History and Context", ACM TiiS 5(4):19.
        The data is GroupLens': for research, not to be redistributed without permission (`LICENCE`). We ship none of it.
 """
 
@@ -118,6 +118,8 @@ def global_time_split(data: Interactions, validation: float = 0.1, test: float =
     >>> log = Interactions(np.ones(5, int), np.arange(1, 6), np.ones(5), np.array([10, 20, 30, 30, 40]))
     >>> global_time_split(log, validation=0.4, test=0.2)  # the cuts are 30 and 40; both events at 30 go together
     Split(train=array([0, 1]), validation=array([2, 3]), test=array([4]))
+
+    Asked   "The same, without a look into the future?"
     """
     for name, share in {"validation": validation, "test": test, "validation + test": validation + test}.items():
         if not 0 < share < 1:

@@ -4,7 +4,8 @@
                                  candidate's category; then random events that mean nothing
     clicks_on_target_category    item ids, whose vectors are to be learned: the more of ten events are of the
                                  candidate's category, the likelier a click; no model can beat `bayes_auc()`
-Asked        "Does attention help?" has no answer before somebody says what the label depends on.
+Asked   "Does attention help?"  There is no answer before somebody says what the label depends on.
+Source  Zhou et al. 2018 (DIN), sec. 4.3. https://arxiv.org/abs/1706.06978
 """
 
 import math
@@ -65,6 +66,8 @@ def clicks_on_target_category(seed: int, users: int = 20_000) -> TargetClicks:
     >>> matches = (world.histories % 20 == world.candidates[:, None] % 20).sum(1)
     >>> [round(float(world.chance[matches == n][0]), 2) for n in range(5)]  # σ of -4, -2, 0, 2, 4
     [0.02, 0.12, 0.5, 0.88, 0.98]
+
+    Asked   "On which task would you compare two attention designs, and what is its best possible AUC?"
     """
     if users < 1:
         raise ValueError(f"users must be at least 1, got {users}")
@@ -90,6 +93,9 @@ def bayes_auc() -> float:
 
     >>> round(bayes_auc(), 3)
     0.944
+
+    Asked   "Your AUC is .92. How much was there to gain?"
+    Source  Hanley, McNeil 1982.
     """
     stray = (1 - FAITHFUL) / CATEGORIES  # an event of a category that the user does not care for
     is_liked = TARGETED + (1 - TARGETED) * LIKED / CATEGORIES

@@ -28,6 +28,19 @@ Metrics of predictions take `probabilities` or `scores` and `labels` `(n)`; metr
 Where the field disagrees, the name says which it is: `average_precision` divides by R, `average_precision_capped` by
 min(k, R); `ndcg` takes gains as they are, `ndcg_exponential` 2^g - 1; both compare with the best min(R, k) of *all*
 judged items. `conventions` reproduces what other libraries do instead, and says which rule makes the difference.
+
+In the order to read them:
+
+    from scores to lists      top_k, gains_and_judged, ground_truth, rank_of_target
+    lists                     recall, hit_rate, precision, f1, r_precision, reciprocal_rank, average_precision, dcg,
+                              ndcg, ndcg_tie_averaged
+    the mean of many users    mean_over_users, evaluate, protocol, accumulators
+    clicks                    accuracy, auc, gauc, log_loss, normalised_entropy, expected_calibration_error,
+                              recalibrate
+    what was served           click_through_rate, ips, team_draft_interleaving
+    the catalogue             catalogue_coverage, novelty, intra_list_diversity, gini_of_exposure, personalisation,
+                              serendipity, popularity_bias
+    is the difference real?   paired_bootstrap, permutation_test, sign_test
 """
 
 from recattn_mini._submodules import submodules

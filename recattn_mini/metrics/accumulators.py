@@ -6,7 +6,7 @@ Rule    What is kept is what makes the figure exact: each user's value, each exa
         batch means is wrong as soon as batches differ in size, and an AUC has no mean over batches at all.
 Cost    8 bytes a user, a few an example, 8 a place of a list. `gather` sends that to every process once.
 Asked   "You evaluate on eight GPUs. How do you merge the AUC?"  Not by averaging.
-Source  The interface is torchmetrics' and torcheval's.
+Source  The interface is that of torchmetrics (Detlefsen et al. 2022) and torcheval.
 """
 
 from collections.abc import Callable

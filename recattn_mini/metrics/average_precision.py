@@ -56,6 +56,8 @@ def average_precision_capped_numpy(gains: np.ndarray, judged: np.ndarray, k: int
 
     >>> average_precision_capped_numpy(np.array([[1, 0, 1, 1]]), np.ones((1, 5)), 3).round(4)  # (1 + 2/3) / 3
     array([0.5556])
+
+    Asked   "Why is a perfect top 10 not a MAP@10 of 1?"
     """
     total, relevant = _parts_numpy(gains, judged, k)
     return total / np.minimum(k, relevant)

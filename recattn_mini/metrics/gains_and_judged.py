@@ -50,6 +50,8 @@ def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
     array([[3, 1],
            [0, 0],
            [2, 0]])
+
+    Asked   "What is the truth, without a million zeros?"
     """
     if relevance.dtype == bool:  # all that is to be known of a user is how many
         count = np.einsum("un->u", relevance.view(np.int8), dtype=np.int32)  # twice as fast as .sum(axis=1)

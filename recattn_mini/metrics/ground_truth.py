@@ -4,6 +4,7 @@ Axes    starts (u + 1), keys and gains one entry for each relevant item: compres
 Rule    An item twice, or outside the catalogue, is a ValueError that names the user.
 Cost    16 bytes a relevant item. A list of k is looked up by binary search: O(k log R) a user, not O(n).
 Asked   "A million users, ten million items: where do you keep the truth?"
+Source  Compressed sparse rows: Saad 2003, sec. 3.4.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

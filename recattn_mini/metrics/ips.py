@@ -33,6 +33,9 @@ def snips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
 
     >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 1.2])).__round__(6)  # 2.4 / 4.8; IPS says 2.4 / 4
     0.5
+
+    Asked   "Why is it steadier than IPS?"
+    Source  Swaminathan, Joachims 2015.
     """
     weights = weights.astype(np.float64)
     total = weights.sum()
@@ -47,6 +50,9 @@ def clipped_ips_numpy(rewards: np.ndarray, weights: np.ndarray, clip: float) -> 
 
     >>> clipped_ips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 0.4]), 1.6).__round__(6)  # (0.4 + 1.6) / 4
     0.5
+
+    Asked   "One weight is 500. And now?"
+    Source  Bottou et al. 2013.
     """
     _check_clip(clip)
     return ips_numpy(rewards, np.minimum(weights, clip))

@@ -47,6 +47,9 @@ def ndcg_exponential_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.
 
     >>> ndcg_exponential_numpy(np.array([[1, 2]]), np.array([[1, 2]]), 2).round(4)  # 2.89 / 3.63: worth 1 and 3
     array([0.7967])
+
+    Asked   "When does the gain choose the winner?"
+    Source  Burges et al. 2005.
     """
     return ndcg_numpy(_exponential_numpy("gains", gains), _exponential_numpy("judged", judged), k)
 

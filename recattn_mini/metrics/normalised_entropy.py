@@ -33,7 +33,10 @@ def normalised_entropy(probabilities: torch.Tensor, labels: torch.Tensor) -> flo
 
 @takes(probabilities="chances n", labels="labels n")
 def relative_information_gain_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some."""
+    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some.
+
+    Asked   "Which share of the surprise does the model take away?"
+    """
     return 1 - normalised_entropy_numpy(probabilities, labels)
 
 

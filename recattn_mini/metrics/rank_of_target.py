@@ -64,6 +64,9 @@ def expected_rank_numpy(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     >>> expected_rank_numpy(np.array([[0.2, 0.9, 0.9, 0.5]]), np.array([2]))  # first or second
     array([1.5])
+
+    Asked   "What rank has an item among ties?"
+    Source  McSherry, Najork 2008.
     """
     scored = _score_numpy(scores, target)
     return 1 + (scores > scored).sum(axis=1) + ((scores == scored).sum(axis=1) - 1) / 2

@@ -7,7 +7,8 @@ Rule    Divided by R, all that is relevant, ranked or not: for R > k its best is
         With one relevant item it is the hit rate, and Precision@k is a k-th of it.
 Asked   "A user has 50 relevant items, your list has 10 places. What is the best recall?"  0.2. Dividing by min(k, R)
         makes it 1, and is a different metric (capped, or calibrated, recall).
-Source  trec_eval `recall`; divided by min(k, R): LensKit's recall, RecPack's CalibratedRecall, implicit's "precision".
+Source  Cleverdon 1967; trec_eval `recall`; divided by min(k, R): LensKit's recall, RecPack's CalibratedRecall,
+        implicit's "precision".
 """
 
 import numpy as np

@@ -45,6 +45,8 @@ def credit(items: Sequence[Hashable], teams: Sequence[str], clicked: Collection[
 
     >>> credit(["x", "y", "z"], ["a", "b", "a"], {"x", "z"})
     1
+
+    Asked   "Who won this list?"
     """
     of_a, of_b = (sum(t == team and i in clicked for i, t in zip(items, teams, strict=True)) for team in ("a", "b"))
     return (of_a > of_b) - (of_a < of_b)

@@ -7,7 +7,8 @@ Rule    Ties go to the lower column, on every machine. -inf is no candidate (a s
 Asked   "Your two runs disagree in the third digit, with the same weights. Where do you look?"  At the ties.
         "Ten items of ten thousand, without sorting?"  Deal the items into blocks: k blocks hold something as good as
         the k-th best block maximum, so the k-th best score is no lower. Sort only what reaches that floor.
-Source  `np.argsort(kind="stable")` says what is meant; argpartition, torch.topk, argsort()[::-1] break ties by luck.
+Source  McSherry, Najork 2008. `np.argsort(kind="stable")` says what is meant; argpartition, torch.topk and
+        argsort()[::-1] break ties by luck.
 """
 
 import numpy as np

@@ -4,6 +4,7 @@ Rule   A checkpoint is written to a temporary file in the same folder, flushed t
        is killed at any moment leaves a whole file. It is read with `weights_only=True`, because a pickle may run code.
 Asked  "Training is killed at epoch 30 of 40. What must have been saved?" Not only the weights: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
+Source Eisenman et al. 2022 (Check-N-Run). https://arxiv.org/abs/2010.08679
 """
 
 import os
@@ -33,6 +34,8 @@ def read(path: Path) -> dict[str, Any]:
     """The state that `write` put there, on the CPU; `load_state_dict` moves it to where the model is.
 
     A file that is no checkpoint is a ValueError.
+
+    Asked   "Why never `torch.load` a stranger's pickle?"
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

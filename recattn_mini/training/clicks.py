@@ -140,7 +140,10 @@ class ClickData:
 
 
 def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
-    """Log-loss of the impressions."""
+    """Log-loss of the impressions.
+
+    Asked   "Log-loss, AUC or GAUC: what is trained, what stops, what is reported?"
+    """
     *inputs, liked = batch
     return binary_cross_entropy(model(*inputs), liked)
 
@@ -150,6 +153,9 @@ def click_loss_with_auxiliary(model: DIEN, batch: Impressions) -> torch.Tensor:
 
     The two have the same weight here; the paper weighs the auxiliary loss. Where no two rows have events at the same
     step there is only the log-loss.
+
+    Asked   "What does DIEN's auxiliary loss teach the GRU?"
+    Source  Zhou et al. 2019. https://arxiv.org/abs/1809.03672
     """
     right, other = model.auxiliary_logits(batch.history, batch.ratings)
     if not len(right):
