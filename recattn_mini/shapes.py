@@ -51,7 +51,9 @@ class Expected(NamedTuple):
     def parse(cls, text: str) -> "Expected":
         """Read it from its text, as in `bool (... t s)`."""
         dtype, axes, number = re.fullmatch(rf"(?:({KINDS}) )?(.+?)( \| number)?", text).groups()  # type: ignore[union-attr]
-        broadcasts = "" if "(" not in axes else "all" if axes.endswith(")") else "leading"
+        broadcasts = ""
+        if "(" in axes:
+            broadcasts = "all" if axes.endswith(")") else "leading"
         words = re.sub(r"[()]", "", axes).split()
         leading = words.pop(0) if words[0] in ("...", "*") else ""
         return cls(leading, tuple(words), dtype or "float", broadcasts, bool(number))
@@ -64,7 +66,9 @@ def _kind(x: Any) -> str:
     if isinstance(x, torch.Tensor):
         if x.is_complex():
             return "complex"
-        return "bool" if x.dtype == torch.bool else "float" if x.is_floating_point() else "int"
+        if x.is_floating_point():
+            return "float"
+        return "bool" if x.dtype == torch.bool else "int"
     return {"b": "bool", "f": "float", "i": "int", "u": "int"}.get(x.dtype.kind, "other")
 
 
@@ -96,8 +100,9 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
     """Raise what is wrong with one argument; otherwise add the axes it fixes to `sizes`."""
     if not isinstance(x, form):
         want = "a numpy.ndarray" if form is np.ndarray else "a torch.Tensor"
+        or_number = " or a number" if expected.number else ""
         came = f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
-        raise ValueError(f"{name} must be {want}{' or a number' * expected.number}, got {came}")
+        raise ValueError(f"{name} must be {want}{or_number}, got {came}")
     if _kind(x) not in ACCEPTED.get(expected.dtype, (expected.dtype,)):
         want = {"bool": "bool (True = may attend)", "scores": "floating"}.get(expected.dtype, expected.dtype)
         raise ValueError(f"{name} must be {want}, got {x.dtype}")
@@ -106,14 +111,13 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
         raise ValueError(f"{name} must be {first[0]} as {first[1]} is, got {x.dtype}")
     shape = tuple(x.shape)
     if not _fits(shape, expected, sizes):
-        parts = [expected.leading, *(part for axis in expected.letters for part in axis.split("+"))]
-        known = [
-            f"{part} = {' '.join(map(str, np.atleast_1d(sizes[part][0]))) or 'none'} as in {sizes[part][1]}, "
-            for part in parts
-            if part in sizes
-        ]
+        known = ""
+        for part in [expected.leading, *(part for axis in expected.letters for part in axis.split("+"))]:
+            if part in sizes:
+                size, fixed_by = sizes[part]
+                known += f"{part} = {' '.join(map(str, np.atleast_1d(size))) or 'none'} as in {fixed_by}, "
         verb = {"": "be", "leading": "have leading axes that broadcast, as", "all": "broadcast to"}[expected.broadcasts]
-        raise ValueError(f"{name} must {verb} {expected}, {''.join(known)}got {shape}")
+        raise ValueError(f"{name} must {verb} {expected}, {known}got {shape}")
     if expected.dtype in VALUES and _kind(x) != "bool":  # True and False are good gains, labels and chances
         _check_values(name, x, *VALUES[expected.dtype])
     if expected.broadcasts or (expected.leading == "*" and not expected.letters):
@@ -130,9 +134,11 @@ def _check(name: str, x: Any, expected: Expected, form: type[Any], sizes: Sizes)
 
 
 def _check_values(name: str, x: Any, meaning: str, holds: Callable[[Any], Any]) -> None:
-    """Name the first value that is none, and where it stands."""
-    if not (good := holds(x)).all():
-        at = tuple(int(i) for i in np.argwhere(~np.asarray(good.cpu() if isinstance(x, torch.Tensor) else good))[0])
+    """Name the first value that is not what it should be, and where it stands."""
+    good = holds(x)
+    if not good.all():
+        bad = ~np.asarray(good.cpu() if isinstance(x, torch.Tensor) else good)
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} must be {meaning}, got {x[at].item()} at {at}")
 
 
@@ -155,12 +161,12 @@ def _check_together(name: str, given: tuple[Any, ...], expected: Expected, form:
 
 
 def _autocasts() -> bool:
-    """Under torch.autocast one call sees two dtypes: what was cast already, and parameters that are yet to be."""
+    """Whether torch.autocast is on. One call may then get two dtypes: activations are cast, parameters not yet."""
     return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
 
 
 def _looks(x: Any) -> tuple[Any, ...] | None:
-    """All that a check of shapes, dtypes and counts sees of an argument; None if it may see more."""
+    """All of an argument that a check of shapes, dtypes and counts depends on; None if it may depend on more."""
     if x is None:
         return ()
     try:
@@ -189,11 +195,11 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         optional = {p.name for p in parameters if p.default is None or type(None) in typing.get_args(p.annotation)}
         together = {p.name for p in parameters if p.kind is p.VAR_POSITIONAL}
         by_value = any(expected.dtype in VALUES for _, expected in every)
-        passed: set[tuple[Any, ...]] = set()  # what calls looked like that were good: they need no second look
+        passed: set[tuple[Any, ...]] = set()  # shapes and dtypes of good calls: a check costs more than a small product
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if torch.compiler.is_compiling():  # a compiled graph is not held up: torch's own errors apply there
+            if torch.compiler.is_compiling():  # a check would break the graph; torch's own errors apply there
                 return function(*args, **kwargs)
             looks = (*map(_looks, args), *kwargs, *map(_looks, kwargs.values()))
             remembered = not by_value and None not in looks
@@ -204,6 +210,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     x = bound.arguments[name]
                     if expected.letters == ("count",):
                         _check_count(name, x)
+                        sizes[name] = (x, name)  # a mask (b h t s) has as many heads as h says
                     elif name in together:
                         _check_together(name, x, expected, form)
                     elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
@@ -212,8 +219,9 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     passed.add(looks)
             return function(*args, **kwargs)
 
-        # torch.compile counts recompilations by code object, and gives up on the ninth function that shares one
+        # torch.compile counts recompilations by code object and stops at the ninth, so each function gets a code object
         checked.__code__ = checked.__code__.replace(co_name=function.__name__)  # type: ignore[attr-defined]
+        checked.expected = dict(every)  # type: ignore[attr-defined]  # what tests build arguments from
         return checked
 
     return decorate

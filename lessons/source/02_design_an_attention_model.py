@@ -441,7 +441,10 @@ def gradient_of_the_last(block, depth, seed):
 
 
 depths = (3, 6, 12, 24)
-kinds = {"pre-norm": library.encoder_block.EncoderBlock, "post-norm": library.encoder_block.EncoderBlockPostNorm}
+kinds = {
+    "pre-norm": library.encoder_block.EncoderBlock,
+    "post-norm": library.encoder_block_post_norm.EncoderBlockPostNorm,
+}
 figure, axes = plt.subplots(figsize=(5, 2.6))
 for (name, block), marker in zip(kinds.items(), "os", strict=True):
     sizes = [np.mean([gradient_of_the_last(block, depth, seed) for seed in range(3)]) for depth in depths]

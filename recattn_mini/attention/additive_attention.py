@@ -31,6 +31,8 @@ def additive_attention_numpy(
 ) -> np.ndarray:
     """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e).
 
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+
     >>> one, v = np.ones((1, 1)), np.array([[8.0], [4.0]])
     >>> k = np.array([[np.arctanh(0.5)], [0.0]])  # tanh(0 + k) is 0.5 and 0
     >>> additive_attention_numpy(0 * one, k, v, one, one, np.array([2 * np.log(3)])).round(6)  # odds 3 to 1
@@ -51,7 +53,16 @@ def additive_attention(
     w_score: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e)."""
+    """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e).
+
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
+    no gradient is NaN.
+
+    >>> one, k, v = torch.ones(1, 1), torch.tensor([[0.5], [0.0]]).atanh(), torch.tensor([[8.0], [4.0]])
+    >>> out = additive_attention(0 * one, k, v, one, one, 2 * torch.tensor([3.0]).log())  # tanh is 0.5, 0: odds 3 to 1
+    >>> out.round(decimals=3)
+    tensor([[7.]])
+    """
     hidden = torch.tanh((q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :])  # (... t s a)
     return softmax(masked_scores(hidden @ w_score, mask)) @ v
 
@@ -60,6 +71,16 @@ class AdditiveAttention(nn.Module):
     """softmax over s of score · tanh(W_q q + W_k k), times v; widths d of q, c of k, a of the hidden layer.
 
     Parameters: q_proj.weight (a d), k_proj.weight (a c), score.weight (1 a); no biases, no scale.
+
+    >>> layer = AdditiveAttention(d=1, c=1, a=1)
+    >>> _ = nn.init.eye_(layer.q_proj.weight), nn.init.eye_(layer.k_proj.weight)
+    >>> _ = nn.init.constant_(layer.score.weight, 2 * np.log(3))
+    >>> k, v = torch.tensor([[0.5], [0.0]]).atanh(), torch.tensor([[8.0], [4.0]])
+    >>> out = layer(torch.zeros(1, 1), k, v)  # tanh(0 + k) is 0.5 and 0, scores are log 3 and 0: odds 3 to 1
+    >>> out.detach().round(decimals=3)
+    tensor([[7.]])
+    >>> layer(torch.zeros(1, 1), k, v, torch.tensor([[False, True]])).detach()
+    tensor([[4.]])
     """
 
     def __init__(self, d: int, c: int, a: int) -> None:
@@ -73,6 +94,7 @@ class AdditiveAttention(nn.Module):
     ) -> torch.Tensor:
         """q (... t d), k (... s c), v (... s e) -> (... t e); a query that may attend to nothing gets zeros.
 
-        mask is boolean and broadcasts to (... t s), True = may attend.
+        mask is boolean and broadcasts to (... t s), True = may attend. No gradient is NaN. The arguments stay as they
+        are.
         """
         return additive_attention(q, k, v, self.q_proj.weight, self.k_proj.weight, self.score.weight[0], mask)

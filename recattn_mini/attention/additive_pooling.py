@@ -27,13 +27,16 @@ def additive_pooling_numpy(
 ) -> np.ndarray:
     """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
+    mask is boolean and broadcasts to (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros.
+
     >>> x, w_hidden = np.array([[8.0], [4.0]]), np.arctanh([[0.5]]) / 4
     >>> b_hidden = -4 * w_hidden[0]  # tanh(W x + b) is 0.5 and 0
     >>> additive_pooling_numpy(x, w_hidden, b_hidden, np.array([2 * np.log(3)])).round(6)  # scores log 3 and 0
     array([7.])
     """
     scores = np.tanh(x @ w_hidden.T + b_hidden) @ w_score  # (... s)
-    return (softmax_numpy(masked_scores_numpy(scores, mask))[..., None, :] @ x)[..., 0, :]
+    weights = softmax_numpy(masked_scores_numpy(scores, mask))
+    return (weights[..., None] * x).sum(axis=-2)
 
 
 @takes(x="... s d", w_hidden="a d", b_hidden="a", w_score="a", mask="bool (... s)")
@@ -46,7 +49,8 @@ def additive_pooling(
 ) -> torch.Tensor:
     """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
-    Nothing to pool gives zeros, and no NaN in any gradient.
+    mask is boolean and broadcasts to (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros, and no
+    gradient is NaN. The arguments stay as they are.
 
     >>> x, zero = torch.tensor([[8.0], [4.0]]), torch.zeros(1)
     >>> additive_pooling(x, zero[:, None], zero, zero)  # equal scores: the plain mean
@@ -55,13 +59,19 @@ def additive_pooling(
     tensor([8.])
     """
     scores = torch.tanh(x @ w_hidden.mT + b_hidden) @ w_score  # (... s)
-    return (softmax(masked_scores(scores, mask))[..., None, :] @ x)[..., 0, :]
+    weights = softmax(masked_scores(scores, mask))
+    return (weights[..., None] * x).sum(dim=-2)
 
 
 class AdditivePooling(nn.Module):
     """softmax over s of score · tanh(hidden(x)), times x; width d of x, a of the hidden layer.
 
-    Parameters: hidden.weight (a d), hidden.bias (a), score.weight (1 a); the score has no bias, it would cancel.
+    Parameters: hidden.weight (a d), hidden.bias (a), score.weight (1 a); a bias of the score would cancel.
+
+    >>> pool = AdditivePooling(d=1, a=1)
+    >>> _ = nn.init.ones_(pool.hidden.weight), nn.init.zeros_(pool.hidden.bias), nn.init.zeros_(pool.score.weight)
+    >>> pool(torch.tensor([[8.0], [4.0]])).detach()  # equal scores: the plain mean
+    tensor([6.])
     """
 
     def __init__(self, d: int, a: int) -> None:
@@ -70,5 +80,8 @@ class AdditivePooling(nn.Module):
         self.score = nn.Linear(a, 1, bias=False)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x (... s d), mask (... s), True = may be pooled -> (... d); nothing to pool gives zeros."""
+        """x (... s d), mask (... s), True = may be pooled -> (... d).
+
+        Nothing to pool gives zeros, and no gradient is NaN. The arguments stay as they are.
+        """
         return additive_pooling(x, self.hidden.weight, self.hidden.bias, self.score.weight[0], mask)

@@ -23,8 +23,9 @@ from recattn_mini.shapes import takes
 def candidate_mask_numpy(history: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Item ids history (b s) and candidates (b n) -> (b 1 s+n s+n), boolean; True = may attend.
 
-    The history is causal, a candidate sees all of it and itself, nobody sees another candidate. Id 0 is padding, on
-    either side and among candidates: it sees nothing and is seen by nobody.
+    The history is causal, a candidate sees all of it and itself, nobody sees another candidate, not even one of the
+    same id. Id 0 is padding, on either side of the history and among candidates: it sees nothing and is seen by nobody,
+    so its row and its column are False. Rows are queries. The ids stay as they are.
 
     >>> candidate_mask_numpy(np.array([[0, 50, 181]]), np.array([[7, 9]]))[0, 0].astype(int)
     array([[0, 0, 0, 0, 0],
@@ -44,8 +45,9 @@ def candidate_mask_numpy(history: np.ndarray, candidates: np.ndarray) -> np.ndar
 def candidate_mask(history: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
     """Item ids history (b s) and candidates (b n) -> (b 1 s+n s+n), boolean, on history's device; True = may attend.
 
-    The history is causal, a candidate sees all of it and itself, nobody sees another candidate. Id 0 is padding, on
-    either side and among candidates: it sees nothing and is seen by nobody.
+    The history is causal, a candidate sees all of it and itself, nobody sees another candidate, not even one of the
+    same id. Id 0 is padding, on either side of the history and among candidates: it sees nothing and is seen by nobody,
+    so its row and its column are False. Rows are queries. The ids stay as they are.
 
     >>> candidate_mask(torch.tensor([[0, 50, 181]]), torch.tensor([[7, 0, 9]]))[0, 0].int()  # rows are queries
     tensor([[0, 0, 0, 0, 0, 0],

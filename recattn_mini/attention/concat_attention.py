@@ -3,11 +3,12 @@ r"""Concat attention (Luong): query and key side by side through one layer.
     score_ts = w_score · tanh(W [q_t ; k_s]);   out_t = Σ_s softmax_s(score_ts) v_s
 
 Axes    q (... t d), k (... s c), v (... s e); W (a d+c), w_score (a).
-Rule    W [q; k] = W_left q + W_right k, so this is additive attention with its two matrices in one.
+Rule    W [q; k] = W_left q + W_right k, so this is additive attention with its two matrices in one, and
+        `additive_attention` with the two halves of W computes it without laying out the pairs.
         Keras's `score_mode="concat"` is something else: it has no matrix and sums tanh(q + k).
         A query that may attend to nothing gets zeros.
-Cost    O((t+s)·a·(d+c) + t·s·(a+e)) time and O(t·s·a) memory by that rule; with the pairs laid out side by side, as the
-        NumPy form has them, O(t·s·a·(d+c)) and O(t·s·(d+c)).
+Cost    O(t·s·(a·(d+c) + e)) time and O(t·s·(a+d+c)) memory with the pairs laid out, as here; as additive attention
+        O((t+s)·a·(d+c) + t·s·(a+e)) and O(t·s·a).
 Asked   "Is concat attention different from additive attention?"
 Source  Luong, Pham, Manning 2015, sec. 3.1, "concat". https://arxiv.org/abs/1508.04025
 """
@@ -37,13 +38,9 @@ def concat_attention_numpy(
     array([[7.]])
     """
     *lead, t, s = *q.shape[:-1], k.shape[-2]
-    pairs = np.concatenate(
-        [
-            np.broadcast_to(q[..., :, None, :], (*lead, t, s, q.shape[-1])),
-            np.broadcast_to(k[..., None, :, :], (*lead, t, s, k.shape[-1])),
-        ],
-        axis=-1,
-    )  # (... t s d+c)
+    left = np.broadcast_to(q[..., :, None, :], (*lead, t, s, q.shape[-1]))
+    right = np.broadcast_to(k[..., None, :, :], (*lead, t, s, k.shape[-1]))
+    pairs = np.concatenate([left, right], axis=-1)  # (... t s d+c)
     return softmax_numpy(masked_scores_numpy(np.tanh(pairs @ w.T) @ w_score, mask)) @ v
 
 
@@ -57,6 +54,7 @@ def concat_attention(
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """q (... t d), k (... s c), v (... s e), w (a d+c), w_score (a), mask bool (... t s) -> (... t e)."""
-    w_q, w_k = w.split([q.shape[-1], k.shape[-1]], dim=-1)  # W [q; k] = W_q q + W_k k: no pair is built
-    hidden = torch.tanh((q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :])  # (... t s a)
-    return softmax(masked_scores(hidden @ w_score, mask)) @ v
+    *lead, t, s = *q.shape[:-1], k.shape[-2]
+    left, right = q[..., :, None, :].expand(*lead, t, s, -1), k[..., None, :, :].expand(*lead, t, s, -1)
+    pairs = torch.cat([left, right], dim=-1)  # (... t s d+c)
+    return softmax(masked_scores(torch.tanh(pairs @ w.mT) @ w_score, mask)) @ v

@@ -23,7 +23,7 @@ from recattn_mini.attention.multi_head_attention import (
 from recattn_mini.shapes import takes
 
 
-@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count", mask="bool (b h t s)")
 def cross_attention_numpy(
     x: np.ndarray,
     context: np.ndarray,
@@ -36,8 +36,12 @@ def cross_attention_numpy(
 ) -> np.ndarray:
     """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
-    h that does not divide a is a ValueError.
+    Queries come from x, keys and values from context; each weight is applied as nn.Linear does, x @ w.T, no bias.
+    h that does not divide a is a ValueError: no column may be left over. The arguments stay as they are.
+
+    mask is boolean, True = may attend, and broadcasts to (b h t s): (t s) is for all users and heads, (b 1 1 s) hides a
+    user's padding, (b h t s) is for each head. Three axes are read as (h t s), one mask a head; a mask (b t s), one a
+    user, has to come as mask[:, None]. A query that may attend to nothing gets zeros.
 
     >>> one, context = np.ones((1, 1)), np.array([[[8.0], [4.0], [0.0]]])
     >>> cross_attention_numpy(np.zeros((1, 1, 1)), context, one, one, one, one, 1)  # a query of nothing: the plain mean
@@ -46,7 +50,7 @@ def cross_attention_numpy(
     return multi_head_attention_numpy(x, context, context, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count", mask="bool (b h t s)")
 def cross_attention(
     x: torch.Tensor,
     context: torch.Tensor,
@@ -59,8 +63,18 @@ def cross_attention(
 ) -> torch.Tensor:
     """x (b t d), context (b s c), w_q (a d), w_k and w_v (a c), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
-    h that does not divide a is a ValueError.
+    Queries come from x, keys and values from context; each weight is applied as nn.Linear does, x @ w.T, no bias.
+    h that does not divide a is a ValueError: no column may be left over. The arguments stay as they are.
+
+    mask is boolean, True = may attend, and broadcasts to (b h t s): (t s) is for all users and heads, (b 1 1 s) hides a
+    user's padding, (b h t s) is for each head. Three axes are read as (h t s), one mask a head; a mask (b t s), one a
+    user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no gradient is NaN.
+
+    >>> one, x, context = torch.ones(1, 1), torch.zeros(1, 1, 1), torch.tensor([[[8.0], [4.0], [0.0]]])
+    >>> cross_attention(x, context, one, one, one, one, 1)  # a query of nothing: the plain mean
+    tensor([[[4.]]])
+    >>> cross_attention(x, context, one, one, one, one, 1, torch.tensor([[[[True, True, False]]]]))  # (b 1 1 s)
+    tensor([[[6.]]])
     """
     return multi_head_attention(x, context, context, w_q, w_k, w_v, w_o, h, mask)
 
@@ -69,6 +83,12 @@ class CrossAttention(nn.Module):
     """h heads over width d, reading a context of width c.
 
     Parameters: q_proj.weight, o_proj.weight (d d), k_proj.weight, v_proj.weight (d c); no biases.
+
+    >>> layer = CrossAttention(d=1, c=1, h=1)
+    >>> for weight in layer.parameters():
+    ...     _ = nn.init.eye_(weight)
+    >>> layer(torch.zeros(1, 1, 1), torch.tensor([[[8.0], [4.0], [0.0]]])).detach()  # a query of nothing: the mean
+    tensor([[[4.]]])
     """
 
     def __init__(self, d: int, c: int, h: int) -> None:
@@ -79,9 +99,9 @@ class CrossAttention(nn.Module):
         self.k_proj, self.v_proj = nn.Linear(c, d, bias=False), nn.Linear(c, d, bias=False)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x (b t d), context (b s c) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend.
+        """x (b t d), context (b s c) -> (b t d); a query that may attend to nothing gets zeros, and no gradient is NaN.
 
-        A query that may attend to nothing gets zeros.
+        mask is boolean, broadcasts to (b h t s), True = may attend; (b t s) has to come as mask[:, None].
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return cross_attention(x, context, *weights, self.h, mask)

@@ -3,14 +3,13 @@ r"""DIN's local activation unit: a small network decides how much of an event co
     score_ts = w_score · σ(W [q_t, k_s, q_t - k_s, q_t ⊙ k_s] + b);   out_t = Σ_s score_ts k_s
 
 Axes    q (... t d) candidates, k (... s d) history, both keys and values; W (a 4d), b (a), w_score (a).
-Rule    No softmax, no scale: ten matching events weigh ten times one, a masked one 0 (-inf is for a softmax).
+Rule    No softmax, no scale: ten matching events weigh ten times as much as one. A masked event has the weight 0.
         The authors' released code divides by √d and takes a softmax: `din_attention_softmax`. Its four blocks and
         sigmoid units are used here, one hidden layer for its two; the paper has an outer product and PReLU or Dice.
         The score needs no bias: a softmax forgets it, and for a sum, a unit whose row of W is 0 gives one.
-        A candidate that may attend to nothing gets zeros. Unmasked padding adds nothing if embedded as 0,
-        but a softmax gives it weight.
-Cost    O(t·s·d·a) time and O(t·s·(d+a)) memory, NumPy's plain form 4 times that. Only the product needs each pair:
-        W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k, so the block q - k adds weights and no power.
+        Nothing to attend to gives zeros. Unmasked padding adds nothing if embedded as 0, but a softmax gives it weight.
+        The block q - k adds weights and no power: W_q q + W_k k + W_m (q - k) = (W_q + W_m) q + (W_k - W_m) k.
+Cost    O(t·s·d·a) time, O(t·s·(d+a)) memory. Only the product needs each pair: see `fast/din_attention.py`.
 Asked   "Why no softmax? Which block sees the match of q and k? What may be computed once for all candidates?"
 Source  Zhou et al., KDD 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
 """
@@ -49,11 +48,9 @@ def din_attention_numpy(
 
     mask is boolean and broadcasts to (... t s), True = may attend. A candidate that may attend to nothing gets zeros.
 
-    >>> q, k, product_only = np.ones((1, 1)), np.array([[np.log(3.0)], [0.0]]), np.array([[0.0, 0.0, 0.0, 1.0]])
-    >>> din_scores_numpy(q, k, product_only, np.zeros(1), np.array([4.0]))  # 4 σ(q·k): σ(log 3) is 3/4, σ(0) is 1/2
-    array([[3., 2.]])
-    >>> din_attention_numpy(q, np.exp(k), 0 * product_only, np.zeros(1), np.array([4.0]))  # 2 of each: 2·3 + 2·1
-    array([[8.]])
+    >>> q, k, product_only = np.log([[3.0]]), np.array([[1.0], [0.0]]), np.array([[0.0, 0.0, 0.0, 1.0]])
+    >>> din_attention_numpy(q, k, product_only, np.zeros(1), np.array([4.0])).round(6)  # 4 σ(log 3) · 1 + 4 σ(0) · 0
+    array([[3.]])
     """
     scores = din_scores_numpy(q, k, w_hidden, b_hidden, w_score)
     return (scores if mask is None else np.where(mask, scores, 0)) @ k
@@ -86,9 +83,8 @@ def din_scores(
     q: torch.Tensor, k: torch.Tensor, w_hidden: torch.Tensor, b_hidden: torch.Tensor, w_score: torch.Tensor
 ) -> torch.Tensor:
     """How much each event concerns each candidate: q (... t d), k (... s d) -> (... t s), of either sign."""
-    w_q, w_k, w_minus, w_times = w_hidden.chunk(4, dim=-1)
-    q, k = q.unsqueeze(-2), k.unsqueeze(-3)  # (... t 1 d), (... 1 s d): only the product becomes (... t s d)
-    hidden = q @ (w_q + w_minus).mT + k @ (w_k - w_minus).mT + (q * k) @ w_times.mT + b_hidden  # (... t s a)
+    q, k = torch.broadcast_tensors(q[..., :, None, :], k[..., None, :, :])  # (... t s d)
+    hidden = torch.cat([q, k, q - k, q * k], dim=-1) @ w_hidden.mT + b_hidden  # (... t s a)
     return hidden.sigmoid() @ w_score
 
 
@@ -103,7 +99,16 @@ def din_attention(
 ) -> torch.Tensor:
     """Σ_s score_ts k_s: q (... t d), k (... s d), w_hidden (a 4d), b_hidden (a), w_score (a) -> (... t d).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A candidate that may attend to nothing gets zeros.
+    score_ts = w_score · σ(w_hidden [q_t, k_s, q_t - k_s, q_t ⊙ k_s] + b_hidden), the four blocks in this order. No
+    softmax, no scale. mask is boolean and broadcasts to (... t s), True = may attend; (... 1 s) is for all candidates.
+    A masked event adds nothing, a candidate that may attend to nothing gets zeros. Every gradient is finite, also where
+    σ is given ±1,000 and more. The arguments stay as they are.
+
+    >>> q, k, zero = torch.ones(1, 1), torch.tensor([[3.0], [1.0]]), torch.zeros(1, 4)
+    >>> din_attention(q, k, zero, zero[0, :1], torch.tensor([4.0]))  # 4 σ(0) = 2 of each event: 2·3 + 2·1
+    tensor([[8.]])
+    >>> din_attention(q, k, zero, zero[0, :1], torch.tensor([4.0]), torch.tensor([[True, False]]))
+    tensor([[6.]])
     """
     scores = din_scores(q, k, w_hidden, b_hidden, w_score)
     return (scores if mask is None else scores.masked_fill(~mask, 0)) @ k
@@ -127,6 +132,12 @@ class DINAttention(nn.Module):
     """`din_attention` with weights to learn; widths d of an item, a of the hidden layer.
 
     Parameters: hidden.weight (a 4d), hidden.bias (a), score.weight (1 a).
+
+    >>> unit = DINAttention(d=1, a=1)
+    >>> _ = nn.init.zeros_(unit.hidden.weight), nn.init.zeros_(unit.hidden.bias)
+    >>> _ = nn.init.constant_(unit.score.weight, 4)
+    >>> unit(torch.ones(1, 1), torch.tensor([[3.0], [1.0]])).detach()  # 4 σ(0) = 2 of each event: 2·3 + 2·1
+    tensor([[8.]])
     """
 
     def __init__(self, d: int, a: int) -> None:

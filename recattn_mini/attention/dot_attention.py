@@ -3,8 +3,8 @@ r"""Dot attention (Luong): the score is the bare dot product, without scale and 
     score_ts = q_t · k_s;   out_t = Σ_s softmax_s(score_ts) v_s
 
 Axes    q (... t d), k (... s d), v (... s e).
-Rule    The temperature is the norm of the inputs: doubled vectors make the scores four times as large. With N(0,1)
-        inputs of width 64 the weights are one-hot; with small embeddings they are uniform.
+Rule    Without a scale the norm of the inputs sets how sharp the weights are: doubled vectors make the scores four
+        times as large. With N(0,1) inputs of width 64 the weights are one-hot; with small embeddings they are uniform.
         A query that may attend to nothing gets zeros.
 Cost    O(t·s·(d+e)) time, O(t·s) memory; no parameters.
 Asked   "Keras's Attention layer: what does it compute, and which scale is missing?"

@@ -8,7 +8,8 @@ Rule    p = 0 is the mean, p = 1 plain attention without 1/√d, a large p the b
         an even p makes the most opposed interest the favourite; a p that is not whole has no power of a negative
         score: NaN in most libraries, so p is whole here; 6^50 overflows float32, and its softmax is NaN.
         softmax(p · v_k·e) sharpens scores of every sign and size.
-        It has read the label: it belongs in the loss, where all negatives meet the vector the positive has chosen.
+        This attention has read the label, so it belongs in the loss only: all negatives meet the vector that the
+        positive has chosen.
 Cost    O(k·d) time; serving takes k look-ups in an index, then the largest score of each item.
 Asked   "What does p do? Why may training look at the label, and what does serving do without it?"
 Source  Li et al. 2019, sec. 3. https://arxiv.org/abs/1904.08030; ComiRec (2020) trains with the argmax.
@@ -37,7 +38,7 @@ def label_aware_attention_numpy(
     _check_power(p)
     scores = (interests @ item[..., None])[..., 0] ** int(p)  # (... k)
     weights = softmax_numpy(masked_scores_numpy(scores, mask))
-    return (weights[..., None, :] @ interests)[..., 0, :]
+    return (weights[..., None] * interests).sum(axis=-2)
 
 
 @takes(interests="... k d", item="... d", mask="bool (... k)")
@@ -53,7 +54,7 @@ def label_aware_attention(
     _check_power(p)
     scores = (interests @ item[..., None])[..., 0] ** int(p)  # (... k)
     weights = softmax(masked_scores(scores, mask))
-    return (weights[..., None, :] @ interests)[..., 0, :]
+    return (weights[..., None] * interests).sum(dim=-2)
 
 
 @takes(interests="... k d", items="... n d", mask="bool (... k)")

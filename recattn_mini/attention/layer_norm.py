@@ -4,7 +4,8 @@ r"""Layer normalisation: each vector is shifted and scaled to mean 0 and varianc
 
 Axes    x (... d), scale (d), shift (d); μ and var are over the last axis, each vector for itself.
 Rule    ε = 1e-5 stands inside the root; the variance is the biased one, over d. A constant vector gives shift, and a
-        finite gradient. Nothing depends on other positions or users: padding and batch size do not matter.
+        finite gradient. The output of a position depends on no other position or user, so padding and batch size do not
+        matter.
 Cost    O(d) a vector.
 Asked   "Layer or batch norm for sequences, and why? Derive the backward pass."
 Source  Ba, Kiros, Hinton 2016, sec. 3. https://arxiv.org/abs/1607.06450

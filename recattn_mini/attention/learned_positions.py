@@ -19,7 +19,7 @@ from torch import nn
 from recattn_mini.shapes import takes
 
 
-def _fits(t: int, m: int) -> None:
+def _check_length(t: int, m: int) -> None:
     if t > m:
         raise ValueError(
             f"x has {t} steps and table only {m} rows: extrapolation is impossible, a learned position has "
@@ -35,7 +35,8 @@ def learned_positions_numpy(x: np.ndarray, table: np.ndarray) -> np.ndarray:
     array([[[0. ],
             [0.1]]])
     """
-    _fits(t := x.shape[1], len(table))
+    t = x.shape[1]
+    _check_length(t, len(table))
     return x + table[:t]
 
 
@@ -49,21 +50,24 @@ def learned_positions_from_the_end_numpy(x: np.ndarray, table: np.ndarray) -> np
 
     Asked   "Histories are padded on the left: which end do you count from?"
     """
-    _fits(t := x.shape[1], len(table))
-    return x + table[:t][::-1]  # cut, then turned: table[::-1][:t] would give the last step row m - t
+    t = x.shape[1]
+    _check_length(t, len(table))
+    return x + table[:t][::-1]  # cut first, then reversed: table[::-1][:t] would give the last step row m - t
 
 
 @takes(x="b t d", table="m d")
 def learned_positions(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """x (b t d), table (m d) -> (b t d): row p is added to step p from the start. t > m is a ValueError."""
-    _fits(t := x.shape[1], len(table))
+    t = x.shape[1]
+    _check_length(t, len(table))
     return x + table[:t]
 
 
 @takes(x="b t d", table="m d")
 def learned_positions_from_the_end(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """x (b t d), table (m d) -> (b t d): the last step gets row 0, the one before it row 1. t > m is a ValueError."""
-    _fits(t := x.shape[1], len(table))
+    t = x.shape[1]
+    _check_length(t, len(table))
     return x + table[:t].flip(0)
 
 

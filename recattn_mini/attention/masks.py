@@ -27,7 +27,8 @@ def causal_mask_numpy(q: np.ndarray, k: np.ndarray) -> np.ndarray:
     """Query positions q (... t d), key positions k (... s c) -> (t s), boolean; True = may attend.
 
     A query attends to itself and to what came before. The last query stands on the last key, also when there are
-    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
+    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing. Only the
+    numbers t and s count: the mask has two axes, whatever axes stand before them.
 
     >>> causal_mask_numpy(np.zeros((2, 1)), np.zeros((3, 1))).astype(int)
     array([[1, 1, 0],
@@ -42,7 +43,8 @@ def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     """Query positions q (... t d), key positions k (... s c) -> (t s), boolean, on q's device; True = may attend.
 
     A query attends to itself and to what came before. The last query stands on the last key, also when there are
-    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing.
+    fewer queries than keys (decoding with a KV cache); with more queries than keys the first ones see nothing. Only the
+    numbers t and s count: the mask has two axes, whatever axes stand before them.
 
     >>> causal_mask(torch.zeros(2, 1), torch.zeros(3, 1)).int()
     tensor([[1, 1, 0],
@@ -56,7 +58,8 @@ def causal_mask(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 def padding_mask_numpy(items: np.ndarray) -> np.ndarray:
     """Histories of item ids (b s) -> (b 1 1 s), boolean; True = may be attended to, wherever the id is not 0.
 
-    Padding may stand on either side. A history of nothing but padding is a row of False.
+    Padding may stand on either side, or in between. A history of nothing but padding is a row of False, and one user
+    with one item keeps all four axes. The items stay as they are.
 
     >>> padding_mask_numpy(np.array([[0, 0, 50, 181]])).astype(int)
     array([[[[0, 0, 1, 1]]]])
@@ -68,7 +71,8 @@ def padding_mask_numpy(items: np.ndarray) -> np.ndarray:
 def padding_mask(items: torch.Tensor) -> torch.Tensor:
     """Histories of item ids (b s) -> (b 1 1 s), boolean; True = may be attended to, wherever the id is not 0.
 
-    Padding may stand on either side. A history of nothing but padding is a row of False.
+    Padding may stand on either side, or in between. A history of nothing but padding is a row of False, and one user
+    with one item keeps all four axes. The items stay as they are.
 
     >>> padding_mask(torch.tensor([[0, 0, 50, 181]])).int()
     tensor([[[[0, 0, 1, 1]]]], dtype=torch.int32)

@@ -7,7 +7,6 @@ Axes    q (b t d), k (b s c), v (b s e); W_q (a d), W_k (a c), W_v (a e), W_o (d
 Rule    The scale is √(a/h), the width of a head. A mask (t s) or (b 1 1 s) is shared by all heads. h changes no
         parameter count. W_o sums what the heads found, Σ_i head_i W_o[:, i]ᵀ: without it each fills a slice of its own.
         No biases, for brevity; the keys' would add q_t·b to all scores of a query, and the softmax would forget it.
-        A query that may attend to nothing gets zeros.
 Cost    O((t+s)·d·a + t·s·a) time, O(h·t·s) memory for the weights.
 Asked   "Write it without einsum. Does h change the parameter count? Why many heads, and why W_o?"
 Source  Vaswani et al. 2017, sec. 3.2.2. https://arxiv.org/abs/1706.03762
@@ -25,10 +24,7 @@ from recattn_mini.shapes import takes
 
 
 def head_width(a: int, h: int) -> int:
-    """The width of one of h heads that share the width a.
-
-    >>> head_width(64, 8)
-    8
+    """The width of one of h heads that share the width a; h that does not divide a is a ValueError.
 
     Asked   "Why must h divide the width, and what does a narrow head cost?"
     """
@@ -45,7 +41,7 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
     array([[1., 2.],
            [5., 6.]])
 
-    Asked   "What do you get from view(b, h, t, d) without a transpose?"
+    Asked   "What do you get from view(b, h, t, d) without a transpose? Why swap back before you flatten the heads?"
     """
     # not reshape(b, h, t, a/h): same shape, but a head would get whole positions, not a slice of each
     return np.swapaxes(x.reshape(*x.shape[:2], h, head_width(x.shape[2], h)), 1, 2)
@@ -53,15 +49,12 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
 
 @takes(heads="b h t d")
 def join_heads_numpy(heads: np.ndarray) -> np.ndarray:
-    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads_numpy`.
-
-    Asked   "Why must the axes be swapped back before the heads are flattened?"
-    """
+    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads_numpy`."""
     b, h, t, d = heads.shape
     return np.swapaxes(heads, 1, 2).reshape(b, t, h * d)
 
 
-@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count", mask="bool (b h t s)")
 def multi_head_attention_numpy(
     q: np.ndarray,
     k: np.ndarray,
@@ -75,17 +68,13 @@ def multi_head_attention_numpy(
 ) -> np.ndarray:
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
-    h that does not divide a is a ValueError.
-
+    Weights, masks and what is raised as in `multi_head_attention`.
     >>> one, x = np.eye(2), np.array([[[np.log(3.0), 0.0], [0.0, 0.0]]])
     >>> multi_head_attention_numpy(one[None, :1], x, x + 8, one, one, one, one, 2).round(3)  # log 3: odds 3 to 1
     array([[[8.824, 8.   ]]])
     """
-    heads = scaled_dot_product_attention_numpy(
-        split_heads_numpy(q @ w_q.T, h), split_heads_numpy(k @ w_k.T, h), split_heads_numpy(v @ w_v.T, h), mask
-    )
-    return join_heads_numpy(heads) @ w_o.T
+    q, k, v = split_heads_numpy(q @ w_q.T, h), split_heads_numpy(k @ w_k.T, h), split_heads_numpy(v @ w_v.T, h)
+    return join_heads_numpy(scaled_dot_product_attention_numpy(q, k, v, mask)) @ w_o.T
 
 
 @takes(x="b t a", h="count")
@@ -100,7 +89,7 @@ def join_heads(heads: torch.Tensor) -> torch.Tensor:
     return heads.transpose(1, 2).flatten(2)
 
 
-@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count", mask="bool (b h t s)")
 def multi_head_attention(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -114,17 +103,35 @@ def multi_head_attention(
 ) -> torch.Tensor:
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
-    mask is boolean and broadcasts to (b h t s), True = may attend. A query that may attend to nothing gets zeros.
-    h that does not divide a is a ValueError.
+    Each weight is applied as nn.Linear does, x @ w.T, without a bias; head i works on columns i·a/h to (i+1)·a/h.
+    h that does not divide a is a ValueError: no column may be left over. The arguments stay as they are.
+
+    mask is boolean, True = may attend, and broadcasts to (b h t s): (t s) is for all users and heads, (b 1 1 s) hides a
+    user's padding, (b h t s) is for each head. Three axes are read as (h t s), one mask a head; a mask (b t s), one a
+    user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no gradient is NaN.
+
+    >>> one, x = torch.eye(2), torch.tensor([[[3.0, 1.0], [1.0, 1.0]]]).log()
+    >>> multi_head_attention(one[None, :1], x, x + 8, one, one, one, one, 2)  # the first head's odds are 3 to 1
+    tensor([[[8.8240, 8.0000]]])
+    >>> of_heads = torch.tensor([[[False, True]], [[False, False]]])  # (h t s): the second head may see nothing
+    >>> multi_head_attention(one[None, :1], x, x + 8, one, one, one, one, 2, of_heads)
+    tensor([[[8., 0.]]])
     """
-    heads = scaled_dot_product_attention(
-        split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h), mask
-    )
-    return join_heads(heads) @ w_o.mT
+    q, k, v = split_heads(q @ w_q.mT, h), split_heads(k @ w_k.mT, h), split_heads(v @ w_v.mT, h)
+    return join_heads(scaled_dot_product_attention(q, k, v, mask)) @ w_o.mT
 
 
 class MultiHeadAttention(nn.Module):
-    """h heads over width d, in and out; parameters q_proj, k_proj, v_proj, o_proj .weight (d d), no biases."""
+    """h heads over width d, in and out; parameters q_proj, k_proj, v_proj, o_proj .weight (d d), no biases.
+
+    >>> layer = MultiHeadAttention(d=2, h=2)
+    >>> for weight in layer.parameters():
+    ...     _ = nn.init.eye_(weight)
+    >>> q, k = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[3.0, 1.0], [1.0, 1.0]]]).log()
+    >>> v = torch.tensor([[[8.0, 8.0], [4.0, 4.0]]])  # odds of 3 to 1 in the first head, even odds in the second
+    >>> layer(q, k, v).detach().round(decimals=3)
+    tensor([[[7., 6.]]])
+    """
 
     def __init__(self, d: int, h: int) -> None:
         super().__init__()
@@ -135,9 +142,9 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """q (b t d), k (b s d), v (b s d) -> (b t d); mask is boolean, broadcasts to (b h t s), True = may attend.
+        """q (b t d), k (b s d), v (b s d) -> (b t d); a query that may attend to nothing gets zeros.
 
-        A query that may attend to nothing gets zeros.
+        mask is boolean, broadcasts to (b h t s), True = may attend; (b t s) has to come as mask[:, None].
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return multi_head_attention(q, k, v, *weights, self.h, mask)

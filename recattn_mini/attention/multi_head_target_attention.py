@@ -3,10 +3,10 @@ r"""Multi-head target attention: candidates ask, the history answers, each head 
     out_n = multi_head_attention( q = candidate_n, k = v = history )
 
 Axes    candidates (b n d), history (b s d); W_q, W_k, W_v (a d), W_o (d a); h heads of width a/h.
-Rule    Candidates are queries: scored together or one by one, they get the same, since none sees another. Swapped, each
-        event would ask for candidates, and the result would be (b s d). Keys and values are the history's, W_k and W_v
-        its two views. Nothing says when an event was: add positions to the history if its order matters.
-        Its weights sum to one, so it says what the matching events are like, and not, as DIN does, how many they are.
+Rule    Candidates are queries. Scored together or one by one they get the same output, since none sees another. With
+        the two swapped, each event would ask for candidates, and the result would be (b s d). Keys and values come from
+        the history. Without positions the order of the history has no effect: add them to the history if it matters.
+        The weights sum to one, so the output says what the matching events are like; DIN's says how many there are too.
         A candidate whose history is empty gets zeros; the mask is (b 1 1 s).
 Cost    O((n+s)·d·a + n·s·a) time; k and v are projected once a user, for all n candidates.
 Asked   "Who is query, key and value when a user's history meets n candidates? What can be cached? DIN or this?"
@@ -20,7 +20,16 @@ from recattn_mini.attention.multi_head_attention import multi_head_attention, mu
 from recattn_mini.shapes import takes
 
 
-@takes(candidates="b n d", history="b s d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(
+    candidates="b n d",
+    history="b s d",
+    w_q="a d",
+    w_k="a d",
+    w_v="a d",
+    w_o="d a",
+    h="count",
+    mask="bool (b h n s)",
+)
 def multi_head_target_attention_numpy(
     candidates: np.ndarray,
     history: np.ndarray,
@@ -43,7 +52,16 @@ def multi_head_target_attention_numpy(
     return multi_head_attention_numpy(candidates, history, history, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(candidates="b n d", history="b s d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(
+    candidates="b n d",
+    history="b s d",
+    w_q="a d",
+    w_k="a d",
+    w_v="a d",
+    w_o="d a",
+    h="count",
+    mask="bool (b h n s)",
+)
 def multi_head_target_attention(
     candidates: torch.Tensor,
     history: torch.Tensor,

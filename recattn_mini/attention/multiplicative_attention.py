@@ -26,7 +26,8 @@ def multiplicative_attention_numpy(
 ) -> np.ndarray:
     """softmax(q W kᵀ) v, without a scale: q (... t d), k (... s c), v (... s e), w (d c) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros. A
+    masked key counts for nothing, however large its score. The arguments stay as they are.
 
     >>> q, k, v = np.array([[1.0, 0.0]]), np.array([[1.0], [0.0]]), np.array([[8.0], [4.0]])
     >>> multiplicative_attention_numpy(q, k, v, np.array([[np.log(3.0)], [9.0]]))  # scores log 3 and 0
@@ -41,6 +42,12 @@ def multiplicative_attention(
 ) -> torch.Tensor:
     """softmax(q W kᵀ) v, without a scale: q (... t d), k (... s c), v (... s e), w (d c) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
+    no gradient is NaN. The arguments stay as they are.
+
+    >>> q, k, v = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0], [0.0]]), torch.tensor([[8.0], [4.0]])
+    >>> out = multiplicative_attention(q, k, v, torch.tensor([[3.0], [9.0]]).log())  # scores log 3 and 0: odds 3 to 1
+    >>> out.round(decimals=3)
+    tensor([[7.]])
     """
     return softmax(masked_scores(q @ w @ k.mT, mask)) @ v

@@ -41,8 +41,10 @@ def naml_words_numpy(
     if mask is not None:
         words = np.where(mask[..., None], words, 0)  # a padding word must not be read by its neighbours
     size = w_conv.shape[-1]
-    room = [(0, 0)] * (words.ndim - 2) + [((size - 1) // 2, size // 2), (0, 0)]
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(words, room), size, axis=-2)  # (... s d w)
+    before = np.zeros_like(words, shape=(*words.shape[:-2], (size - 1) // 2, words.shape[-1]))
+    after = np.zeros_like(words, shape=(*words.shape[:-2], size // 2, words.shape[-1]))
+    padded = np.concatenate([before, words, after], axis=-2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=-2)  # (... s d w)
     features = np.maximum(windows.reshape(*words.shape[:-1], -1) @ w_conv.reshape(len(w_conv), -1).T + b_conv, 0)
     return additive_pooling_numpy(features, w_hidden, b_hidden, w_score, mask)
 

@@ -38,7 +38,7 @@ def narm_attention_numpy(
     weights = (1 + np.tanh(hidden / 2)) / 2 @ w_score  # σ without an overflow in exp
     if mask is not None:
         weights = np.where(mask, weights, 0)  # there is no softmax to turn -inf into 0
-    return np.concatenate([last, (weights[..., None, :] @ states)[..., 0, :]], axis=-1)
+    return np.concatenate([last, (weights[..., None] * states).sum(axis=-2)], axis=-1)
 
 
 @takes(states="... s d", last="... d", w_last="a d", w_state="a d", w_score="a", mask="bool (... s)")
@@ -60,7 +60,7 @@ def narm_attention(
     weights = hidden.sigmoid() @ w_score
     if mask is not None:
         weights = weights.masked_fill(~mask, 0)  # there is no softmax to turn -inf into 0
-    return torch.cat([last, (weights[..., None, :] @ states)[..., 0, :]], dim=-1)
+    return torch.cat([last, (weights[..., None] * states).sum(dim=-2)], dim=-1)
 
 
 class NARMAttention(nn.Module):

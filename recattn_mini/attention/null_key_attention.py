@@ -1,4 +1,4 @@
-r"""Null-key attention: one more key that belongs to nothing, so that a query may decline.
+r"""Null-key attention: one more key that belongs to no item, so that a query may give its weight to nothing.
 
     out_t = Σ_s softmax_s( q_t·k_s / √d ) v_s,   s over the keys and the null key
 

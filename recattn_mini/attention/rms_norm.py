@@ -3,9 +3,9 @@ r"""RMS normalisation: each vector is divided by its root mean square; no mean i
     out = scale ⊙ x / √(mean x² + ε)
 
 Axes    x (... d), scale (d); the mean is over the last axis.
-Rule    ε = 1e-5 stands inside the root. Doubling x changes nothing, adding a constant does: layer norm forgets both.
-        Zeros stay zeros. It equals layer norm on vectors whose mean is 0. Its authors argue
-        that the invariance to scale, which is kept, is what steadies training.
+Rule    ε = 1e-5 stands inside the root. Doubling x changes nothing; adding a constant changes the result,
+        and does not in layer norm. Zeros stay zeros. On vectors of mean 0 RMS norm equals layer norm. Its authors argue
+        that the invariance to scale, which RMS norm keeps, makes training stable.
 Cost    O(d) a vector; one pass over x instead of two, d parameters instead of 2d.
 Asked   "What does RMSNorm drop, and why do large models get away with it?"
 Source  Zhang, Sennrich 2019, sec. 4. https://arxiv.org/abs/1910.07467

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from recattn_mini.attention.masks import masked_scores, masked_scores_numpy
-from recattn_mini.attention.softmax import softmax, softmax_backward_numpy, softmax_numpy, softmax_parts
+from recattn_mini.attention.softmax import softmax, softmax_backward_numpy, softmax_numpy
 from recattn_mini.shapes import takes
 
 
@@ -42,7 +42,8 @@ def scaled_dot_product_attention_numpy(
 ) -> np.ndarray:
     """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros. A
+    masked key counts for nothing, however large its score. The arguments stay as they are.
 
     >>> q, k = np.array([[2.0, 0.0, 0.0, 0.0]]), np.array([[np.log(3.0), 0, 0, 0], [0.0, 5, 5, 5]])
     >>> scaled_dot_product_attention_numpy(q, k, np.array([[8.0], [4.0]]))  # 0.75 · 8 + 0.25 · 4
@@ -58,7 +59,7 @@ def scaled_dot_product_attention_backward_numpy(
     """The gradients of q (... t d), k (... s d) and v (... s e), given that of softmax(q kᵀ / √d) v (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    adds nothing to the gradients of k and v.
+    adds nothing to the gradients of k and v. The gradients come in this order, and the arguments stay as they are.
 
     >>> one, half = np.array([[1.0]]), np.array([[0.5], [-0.5]])
     >>> grad_q, grad_k, grad_v = scaled_dot_product_attention_backward_numpy(one, 0 * one, half, half)
@@ -89,7 +90,8 @@ def scaled_dot_product_attention(
     """softmax(q kᵀ / √d) v: q (... t d), k (... s d), v (... s e) -> (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    no NaN in any gradient.
+    no gradient is NaN. A masked key counts for nothing, however large its score. The result has v's dtype and device.
+    The arguments stay as they are.
 
     >>> q, k, v = torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([[8.0], [4.0]])
     >>> scaled_dot_product_attention(q, k, v)  # equal scores: the plain mean
@@ -97,7 +99,4 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(q, k, v, torch.tensor([[True, False]]))
     tensor([[8.]])
     """
-    scores = q / math.sqrt(q.shape[-1]) @ k.mT
-    parts, total = softmax_parts(masked_scores(scores, mask))
-    # attention_weights(q, k, mask) @ v, but divided after the sum, as fused kernels do: e numbers a query, not s
-    return (parts @ v.to(parts.dtype) / total).to(v.dtype)
+    return attention_weights(q, k, mask) @ v

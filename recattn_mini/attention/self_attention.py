@@ -3,8 +3,8 @@ r"""Self-attention: multi-head attention in which one sequence asks, answers and
     out = multi_head_attention( x, x, x )
 
 Axes    x (b t d); W_q, W_k, W_v (a d), W_o (d a); the mask broadcasts to (b h t t).
-Rule    Without a mask and without positions it is equivariant: shuffled items come out shuffled, each with the same
-        vector as before. Order has to come in by a position or by a mask.
+Rule    Without a mask and without positions self-attention is equivariant: shuffled items come out shuffled, each with
+        the same vector as before. Only positions or a mask bring the order in.
         A query that may attend to nothing gets zeros.
 Cost    4·t·d·a multiplications for the projections, 2·t²·a for the pairs: the projections cost more up to t = 2d.
 Asked   "What does it cost in t, and from which length on? What happens to the output if I shuffle the history?"
@@ -18,7 +18,7 @@ from recattn_mini.attention.multi_head_attention import multi_head_attention, mu
 from recattn_mini.shapes import takes
 
 
-@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count", mask="bool (b h t t)")
 def self_attention_numpy(
     x: np.ndarray,
     w_q: np.ndarray,
@@ -39,7 +39,7 @@ def self_attention_numpy(
     return multi_head_attention_numpy(x, x, x, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count", mask="bool (b h t t)")
 def self_attention(
     x: torch.Tensor,
     w_q: torch.Tensor,

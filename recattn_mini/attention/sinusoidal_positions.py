@@ -1,4 +1,4 @@
-r"""Sinusoidal positions: each pair of columns is the hand of a clock that turns with the position.
+r"""Sinusoidal positions: each pair of columns is a point on a circle that turns with the position.
 
     PE(p)_2i = sin(p / 10000^(2i/d));   PE(p)_2i+1 = cos(p / 10000^(2i/d))
 
@@ -28,6 +28,9 @@ def _even(d: int) -> None:
 def sinusoidal_positions_numpy(positions: np.ndarray, d: int) -> np.ndarray:
     """Whole positions (* t), from any start, below 0 too, and an even d -> encodings (* t d), float64.
 
+    Column 2i is sin(p / 10000^(2i/d)), column 2i + 1 the cosine of the same angle, for i from 0 to d/2 - 1. An odd d is
+    a ValueError. At position 100,000 all digits are right, so the angles are float64. The positions stay as they are.
+
     >>> sinusoidal_positions_numpy(np.array([0, 100]), 4).round(3)  # frequencies 1 and 1/100: angles 100 and 1
     array([[ 0.   ,  1.   ,  0.   ,  1.   ],
            [-0.506,  0.862,  0.841,  0.54 ]])
@@ -41,7 +44,9 @@ def sinusoidal_positions_numpy(positions: np.ndarray, d: int) -> np.ndarray:
 def sinusoidal_positions(positions: torch.Tensor, d: int) -> torch.Tensor:
     """Whole positions (* t), from any start, below 0 too, and an even d -> encodings (* t d), float64.
 
-    They are on the positions' device. MPS has no float64: there make them on the CPU, and let `.to(x)` move them.
+    Column 2i is sin(p / 10000^(2i/d)), column 2i + 1 the cosine of the same angle, for i from 0 to d/2 - 1. An odd d is
+    a ValueError. At position 100,000 all digits are right, so the angles are float64. The positions stay as they are,
+    and the encodings are on their device. MPS has no float64: there make them on the CPU, and let `.to(x)` move them.
 
     >>> sinusoidal_positions(torch.tensor([0, 100]), 4)  # frequencies 1 and 1/100: angles 100 and 1
     tensor([[ 0.0000,  1.0000,  0.0000,  1.0000],

@@ -7,7 +7,7 @@ Rule    Subtracting the maximum changes nothing in exact arithmetic and everythi
         A row of -inf (nothing to attend to) gives zeros, not NaN.
 Cost    O(s) time and memory a row.
 Asked   "Write a stable softmax, derive its Jacobian, and say when the gradient vanishes."
-Source  Bridle 1990; the Jacobian is diag(p) - p pᵀ, so the gradient dies where p is one-hot.
+Source  Bridle 1990; the Jacobian is diag(p) - p pᵀ, so the gradient is zero where p is one-hot.
 """
 
 import math
@@ -17,12 +17,12 @@ import torch
 
 from recattn_mini.shapes import takes
 
-LOG2_E = math.log2(math.e)
-
 
 @takes(x="... s")
 def softmax_numpy(x: np.ndarray) -> np.ndarray:
     """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros.
+
+    Scores of any size are allowed, 1,000 or -1,000 too. The result has x's dtype; x stays as it is.
 
     >>> softmax_numpy(np.log([1.0, 2.0, 5.0]))  # exp undoes log: 1, 2 and 5 parts of 8
     array([0.125, 0.25 , 0.625])
@@ -38,7 +38,7 @@ def softmax_numpy(x: np.ndarray) -> np.ndarray:
 def softmax_backward_numpy(grad_output: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The gradient of the scores (... s), given that of the weights (... s) and the weights themselves.
 
-    Jᵀg = (diag(p) - p pᵀ) g = p ⊙ (g - ⟨p, g⟩): no matrix is built, and a one-hot row has no gradient at all.
+    Jᵀg = (diag(p) - p pᵀ) g = p ⊙ (g - ⟨p, g⟩): no matrix is built, and the gradient of a one-hot row is zero.
 
     >>> softmax_backward_numpy(np.array([1.0, 0.0]), np.array([0.5, 0.5]))  # 0.5 · (1 - 0.5), 0.5 · (0 - 0.5)
     array([ 0.25, -0.25])
@@ -47,35 +47,19 @@ def softmax_backward_numpy(grad_output: np.ndarray, weights: np.ndarray) -> np.n
 
 
 @takes(x="... s")
-def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """x (... s) -> positive parts (... s), 1 for the largest, and what divides them (... 1): their sum, or 1 for 0.
-
-    For those who divide last, when fewer numbers are left. Half precision becomes float32. Only their ratio has the
-    right gradient: the shift carries none.
-
-    >>> softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 by the largest
-    (tensor([[1.0000, 0.2500, 0.2500]]), tensor([[1.5000]]))
-
-    Asked   "When do you divide, before or after the sum over the values?"
-    Source  Milakov, Gimelshein 2018. https://arxiv.org/abs/1805.02867
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    # the shift cancels, so it needs no gradient; -inf - (-inf) would be NaN
-    top = wide.detach().amax(-1, keepdim=True).clamp(min=torch.finfo(wide.dtype).min)
-    # 2^(x log₂ e), not e^x: torch's exp on a CPU is ten times slower at -inf, as behind a mask
-    parts = (wide - top).mul_(LOG2_E).exp2_()
-    return parts, parts.sum(-1, keepdim=True).clamp(min=1)  # below 1 only where there is nothing
-
-
-@takes(x="... s")
 def softmax(x: torch.Tensor) -> torch.Tensor:
     """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros.
 
-    The result has x's dtype; half precision is summed in float32. No gradient is NaN.
+    Scores of any size are allowed, 1,000 or -1,000 too. The result has x's dtype and device; half precision is summed
+    in float32. No gradient is NaN, also in a row of -inf. x stays as it is.
 
     >>> softmax(torch.tensor([[1000.0, 1000.0], [-math.inf, -math.inf]]))
     tensor([[0.5000, 0.5000],
             [0.0000, 0.0000]])
     """
-    parts, total = softmax_parts(x)
-    return (parts / total).to(x.dtype)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    top = wide.detach().amax(dim=-1, keepdim=True)  # the shift cancels, so it needs no gradient
+    top = top.masked_fill(top == -math.inf, 0)  # -inf - (-inf) would be NaN
+    parts = torch.exp(wide - top)
+    total = parts.sum(dim=-1, keepdim=True)
+    return (parts / total.masked_fill(total == 0, 1)).to(x.dtype)

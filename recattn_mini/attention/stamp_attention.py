@@ -39,10 +39,10 @@ def stamp_attention_numpy(
     array([12.])
     """
     real = np.ones(x.shape[:-1], x.dtype) if mask is None else np.broadcast_to(mask, x.shape[:-1]).astype(x.dtype)
-    mean = (real[..., None, :] @ x)[..., 0, :] / np.maximum(real.sum(-1, keepdims=True), 1)
+    mean = (real[..., None] * x).sum(axis=-2) / np.maximum(real.sum(-1, keepdims=True), 1)
     hidden = x @ w_item.T + (last @ w_last.T + mean @ w_mean.T + b)[..., None, :]  # (... s a)
     weights = (1 + np.tanh(hidden / 2)) / 2 @ w_score * real  # σ without an overflow in exp; 0 where padding is
-    return (weights[..., None, :] @ x)[..., 0, :]
+    return (weights[..., None] * x).sum(axis=-2)
 
 
 @takes(x="... s d", last="... d", w_item="a d", w_last="a d", w_mean="a d", b="a", w_score="a", mask="bool (... s)")
@@ -58,10 +58,10 @@ def stamp_attention(
 ) -> torch.Tensor:
     """m_a: x (... s d), last (... d), w_item, w_last, w_mean (a d), b, w_score (a), mask (... s) -> (... d)."""
     real = x.new_ones(x.shape[:-1]) if mask is None else mask.expand(x.shape[:-1]).to(x.dtype)
-    mean = (real[..., None, :] @ x)[..., 0, :] / real.sum(-1, keepdim=True).clamp(min=1)
+    mean = (real[..., None] * x).sum(dim=-2) / real.sum(-1, keepdim=True).clamp(min=1)
     hidden = x @ w_item.mT + (last @ w_last.mT + mean @ w_mean.mT + b)[..., None, :]  # (... s a)
     weights = hidden.sigmoid() @ w_score * real
-    return (weights[..., None, :] @ x)[..., 0, :]
+    return (weights[..., None] * x).sum(dim=-2)
 
 
 @takes(memory="... d", last="... d", items="n d", w_s="d d", b_s="d", w_t="d d", b_t="d")

@@ -11,8 +11,8 @@ from recattn_mini.attention.encoder_block import (
     EncoderBlock,
     encoder_block,
     encoder_block_numpy,
-    encoder_block_post_norm,
 )
+from recattn_mini.attention.encoder_block_post_norm import encoder_block_post_norm
 from recattn_mini.attention.layer_norm import layer_norm
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, multi_head_attention, split_heads

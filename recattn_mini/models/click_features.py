@@ -5,8 +5,8 @@ r"""What the click models share: embeddings of users, films and moments, and the
     logit     MLP [film, interest, film ⊙ interest, profile]
 
 Axes   b impressions, n candidates, s history positions, d width of everything.
-Rule   A film's vector is one and the same as candidate and in the history, or attention could not match them. Genres
-       give a film without clicks a place to start from. DIN, DIEN and mean pooling differ in the interest alone.
+Rule   A film has the same vector as a candidate and in the history, or attention could not match the two. A film
+       without clicks starts from its genres. DIN, DIEN and mean pooling differ in the interest alone.
 Asked  "Which features, how are they embedded, and which are shared?"
 Source Zhou et al. 2018, sec. 4.1. https://arxiv.org/abs/1706.06978
 """

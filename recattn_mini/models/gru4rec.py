@@ -3,8 +3,8 @@ r"""GRU4Rec: a recurrent network reads a history; after every event it says whic
     h_t = GRU(E[item_t], h_{t-1});   score of item i = W h_last · E_i + b_i
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
-Rule   The baseline that attention has to beat, at equal loss, negatives and time: with those, it often does not.
-       The GRU has no biases: a zero input then leaves a zero state at zero, and padding on the left is not seen.
+Rule   GRU4Rec is the baseline that attention has to beat at equal loss, negatives and time; often it does not.
+       The GRU has no biases: a zero input then leaves a zero state at zero, so padding on the left changes nothing.
 Cost   O(s·d²) and s steps that cannot run side by side; no term in s².
 Asked  "SASRec or GRU4Rec on a small data set? What did the papers compare that made the difference look large?"
 Source Hidasi et al. 2016. https://arxiv.org/abs/1511.06939
@@ -40,7 +40,9 @@ class GRU4Rec(nn.Module):
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
         every = torch.arange(len(self.bias), device=history.device)
-        return self.logits(self(history)[:, -1], every).index_fill(1, every[:1], -torch.inf)
+        scores = self.logits(self(history)[:, -1], every)
+        scores[:, 0] = -torch.inf
+        return scores
 
     def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """States (... d) and item ids (m) -> how well each item follows each state (... m)."""

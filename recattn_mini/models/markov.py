@@ -3,11 +3,12 @@ r"""First-order Markov chain: recommend what most often came right after the use
     score_uj = #{j came right after i} + popularity_j / (1 + max popularity),   i the last item of u
 
 Axes    histories, oldest first, of u users; items 1 to n -> (u n+1), float64.
-Rule    One transition outweighs any popularity, which is always below 1: it orders what transitions leave tied, and
-        most items are, at 0. A user without history gets popularity alone. Column 0 is padding, -inf.
+Rule    One transition outweighs any popularity, which is always below 1. So popularity only orders the items that
+        transitions leave tied; most are tied, at 0. A user without history gets popularity alone. Column 0 is padding,
+        -inf.
 Cost    O(events) to count, O(n²) memory for the dense table; most of it is 0.
 Asked   "What does SASRec have to beat?"  This table: it sees one item of the history, and needs no training.
-        "Why not second order?"  n² rows for the same number of events: nearly every row is empty.
+        "Why not second order?"  Its table has n² rows for the same number of events: nearly every row is empty.
 Source  Rendle, Freudenthaler, Schmidt-Thieme 2010 (FPMC), before it is factorised. https://doi.org/10.1145/1772690.1772773
 """
 

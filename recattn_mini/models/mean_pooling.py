@@ -3,7 +3,7 @@ r"""Mean pooling: the user is the mean of the history, the same one for every ca
     interest = Σ_s event_s / |history|
 
 Axes   b impressions, n candidates, s history positions, d width.
-Rule   The mean over what is there, not over the padding; an empty history is zeros.
+Rule   The mean is over the events, not over the padding; an empty history gives zeros.
 Cost   O(s·d) once for all candidates.
 Asked  "What is your baseline, and how do you know that attention made the difference?"
 Source The base model of Zhou et al. 2018, sec. 4.2 (there a sum). https://arxiv.org/abs/1706.06978

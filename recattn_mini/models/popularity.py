@@ -3,8 +3,8 @@ r"""Popularity: everybody is recommended what most people met. The figure that e
     score_ui = how often item i was met by anybody
 
 Axes    histories, oldest first, of u users; items 1 to n -> (u n+1), float64, the same row for every user.
-Rule    Counted on what was known when the question was asked: a held-out event that is counted answers it. Items
-        that nobody met score 0 and are candidates; column 0 is padding, -inf.
+Rule    Count only events that were known when the question was asked: a held-out event that is counted gives the
+        answer away. Items that nobody met score 0 and are candidates; column 0 is padding, -inf.
 Cost    O(events), and nothing to learn or to tune.
 Asked   "Your model has HR@10 = 0.09 on MovieLens-100K. Is that good?"  Popularity has 0.086.
 Source  "TopPop" in Cremonesi, Koren, Turrin 2010. https://doi.org/10.1145/1864708.1864721

@@ -3,10 +3,10 @@ r"""SASRec: self-attention reads a history from left to right; after every event
     x = E[history] + P;   x = block(x, causal and not padding), several times;   score_i = norm(x_last) · E_i + b_i
 
 Axes   history (b s) of item ids, 0 = padding on the left; states (b s d); scores (b n+1) by item id.
-Rule   Causal, or the model copies the answer: the target of a step is the input of the next. The last column is the
-       last event, so positions count from the end. Input and output share one item table. b learns how popular each
-       item is; the paper has none. The published residual adds the *normalised* input; here it is the usual pre-norm
-       block.
+Rule   The mask is causal, or the model would copy the answer: the target of a step is the input of the next. The last
+       column is the last event, so positions count from the end. Input and output share one item table. b learns how
+       popular each item is; the paper has no b. The published residual adds the *normalised* input; here the block is
+       the usual pre-norm one.
 Cost   O(s²d + sd²) for a block; the table n·d holds most parameters, nearly all of them where n is large.
 Asked  "Why causal in training, when at serving only the last state is used? BERT4Rec is not causal: what does it pay?"
 Source Kang, McAuley 2018, sec. III. https://arxiv.org/abs/1808.09781
@@ -26,7 +26,7 @@ from recattn_mini.shapes import takes
 
 
 class SASRec(nn.Module):
-    """n items, width d, h heads, histories of at most `length` events, so many blocks."""
+    """n items, width d, h heads, histories of at most `length` events, a stack of `blocks` encoder blocks."""
 
     def __init__(self, n: int, d: int, h: int, length: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -52,7 +52,9 @@ class SASRec(nn.Module):
     def scores(self, history: torch.Tensor) -> torch.Tensor:
         """History (b s) -> scores (b n+1) of what comes next, by item id; padding has -inf."""
         every = torch.arange(len(self.bias), device=history.device)
-        return self.logits(self(history)[:, -1], every).index_fill(1, every[:1], -torch.inf)
+        scores = self.logits(self(history)[:, -1], every)
+        scores[:, 0] = -torch.inf
+        return scores
 
     def logits(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """States (... d) and item ids (m) -> how well each item follows each state (... m)."""
@@ -62,7 +64,7 @@ class SASRec(nn.Module):
     def weights(self, history: torch.Tensor) -> torch.Tensor:
         """What the last event looks at in the last block, the mean of its heads: history (b s) -> (b s).
 
-        One and the same for all items that are scored: SASRec's query is the user's last event, not the candidate.
+        The weights are the same for all items that are scored: SASRec's query is the user's last event, no candidate.
         """
         x, mask = self._begin(history)
         *before, last = cast(list[EncoderBlock], [*self.blocks])

@@ -5,12 +5,12 @@ r"""One step of Adam: the mean gradient over the root of the mean square, both c
 
 Axes    parameter, gradient, m and v of one shape; m and v start as zeros, step t counts from 1.
 Rule    m and v come back uncorrected. Without the correction the first step is (1-β₁)/√(1-β₂) = 3.2 times too long.
-        ε stands outside the root. A step is about as long as the rate, whatever the gradient's unit: L2 in the gradient
-        is divided by √v̂ as well, and hardly decays what has large gradients. AdamW decays the parameter itself.
+        ε stands outside the root. A step is about as long as the rate, whatever the gradient's unit. So L2 in the
+        gradient is divided by √v̂ too, and hardly shrinks a parameter with large gradients. AdamW shrinks the parameter.
         float16 has no 1e-8, and 0/0 is NaN: keep m and v in float32.
 Cost    Two numbers more a parameter: an item table of 1e7 x 64 in float32 takes 5 GB of moments.
 Asked   "Write a step. Why the correction? Adam with L2, or AdamW? What happens to an item that is in no batch?"
-        Never seen it stays; seen before, dense Adam moves it on by m, a sparse Adam does not.
+        An item that was never seen stays; one that was seen before is moved on by m, but not by a sparse Adam.
 Source  Kingma, Ba 2015, alg. 1. https://arxiv.org/abs/1412.6980;  Loshchilov, Hutter 2019. https://arxiv.org/abs/1711.05101
 """
 
@@ -32,10 +32,14 @@ def adam_step_numpy(
     beta_2: float = 0.999,
     eps: float = 1e-8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v, uncorrected; none in place.
+    """parameter, gradient, m and v (...), step from 1 -> the new parameter, the new m, the new v, in this order.
 
-    An item that is in no batch has gradient 0. Never seen, m = 0, it stays; seen before, dense Adam moves it on by m,
-    a sparse Adam (one that steps only the rows in the batch) does not.
+    m and v are the means before the correction, in the arguments and in the result: only the update of the parameter
+    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root. New arrays come back, and the arguments stay
+    as they are; m and v may be one and the same array of zeros.
+
+    An item that is in no batch has gradient 0 and is stepped all the same: with m = 0, never seen, it stays where it
+    is; seen before, it moves on by m. (A sparse Adam steps only the rows in the batch.)
 
     >>> zero = np.zeros(2)
     >>> p, m, v = adam_step_numpy(zero, np.array([1e-3, -1e3]), zero, zero, step=1, learning_rate=0.5, eps=0.0)
@@ -61,7 +65,7 @@ def adamw_step_numpy(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Adam's step after a decay of its own: the gradient, m and v never see it.
+    """Adam's step after the parameter has shrunk by rate · decay; the decay is in neither gradient nor m nor v.
 
     >>> one, zero = np.ones(1), np.zeros(1)
     >>> adamw_step_numpy(one, zero, zero, zero, step=1, learning_rate=0.1, weight_decay=0.5)[0]  # 1 - 0.1 · 0.5
@@ -86,10 +90,14 @@ def adam_step(
     beta_2: float = 0.999,
     eps: float = 1e-8,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """parameter, gradient, m and v (...), step from 1 -> the new parameter, m and v, uncorrected; none in place.
+    """parameter, gradient, m and v (...), step from 1 -> the new parameter, the new m, the new v, in this order.
 
-    An item that is in no batch has gradient 0. Never seen, m = 0, it stays; seen before, dense Adam moves it on by m,
-    a sparse Adam (one that steps only the rows in the batch) does not.
+    m and v are the means before the correction, in the arguments and in the result: only the update of the parameter
+    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root. New arrays come back, and the arguments stay
+    as they are; m and v may be one and the same array of zeros.
+
+    An item that is in no batch has gradient 0 and is stepped all the same: with m = 0, never seen, it stays where it
+    is; seen before, it moves on by m. (A sparse Adam steps only the rows in the batch.)
 
     >>> zero = torch.zeros(2)
     >>> p, m, v = adam_step(zero, torch.tensor([1e-3, -1e3]), zero, zero, step=1, learning_rate=0.5, eps=0.0)
@@ -115,6 +123,6 @@ def adamw_step(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Adam's step after a decay of its own: the gradient, m and v never see it."""
+    """Adam's step after the parameter has shrunk by rate · decay; the decay is in neither gradient nor m nor v."""
     decayed = (1 - learning_rate * weight_decay) * parameter
     return adam_step(decayed, gradient, m, v, step, learning_rate, beta_1, beta_2, eps)

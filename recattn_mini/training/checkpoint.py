@@ -1,8 +1,8 @@
 """Checkpoints: a file that is either the old one or the new one, never half of it, and never runs code when read.
 
-Rule   Written beside its place, flushed to the disk, then renamed over it: killed at any moment, a process leaves a
-       whole file. Read with `weights_only=True`: a stranger's pickle can do anything, tensors and numbers cannot.
-Asked  "Training dies at epoch 30 of 40. What must have been saved?" Not the weights alone: the optimiser's moments,
+Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed: a process that
+       is killed at any moment leaves a whole file. It is read with `weights_only=True`, because a pickle may run code.
+Asked  "Training is killed at epoch 30 of 40. What must have been saved?" Not only the weights: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
 Source Eisenman et al. 2022 (Check-N-Run). https://arxiv.org/abs/2010.08679
 """
@@ -31,9 +31,9 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is.
+    """The state that `write` put there, on the CPU; `load_state_dict` moves it to where the model is.
 
-    A file that is none is a ValueError.
+    A file that is no checkpoint is a ValueError.
 
     Asked   "Why never `torch.load` a stranger's pickle?"
     """
@@ -42,4 +42,4 @@ def read(path: Path) -> dict[str, Any]:
     except OSError:
         raise
     except Exception as error:  # whatever a reader of archives and pickles makes of another file
-        raise ValueError(f"checkpoint {path} is no file that `save` wrote: {error}") from error
+        raise ValueError(f"checkpoint {path} is no file that `write` wrote: {error}") from error

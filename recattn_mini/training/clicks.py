@@ -3,8 +3,8 @@ r"""Clicks: train and evaluate a model that says how likely a user likes a film 
     train  on each user's first events     validate  on the tenth after them     test  on the last fifth
 
 Axes   b impressions, n candidates.
-Rule   Log-loss is trained; GAUC chooses the epoch, for it asks what a ranker is asked: is what this user likes above
-       what this user does not like? AUC also rewards knowing which users like everything.
+Rule   Log-loss is trained, and GAUC chooses the epoch, because GAUC asks what a ranker is asked: do the films that
+       this user likes stand above the ones that this user does not like? AUC also rewards knowing which users like all.
 Asked  "AUC is up and the ranking is not: which metric do you stop on, and which do you report?"
 Source Zhou et al. 2018, sec. 6.3. https://arxiv.org/abs/1706.06978
 """
@@ -32,7 +32,7 @@ ClickModel = DIN | DIEN | MeanPooling
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of every impression of a part: whose it is, how likely it is liked, and whether it was."""
+    """For every impression of a part: the user, the predicted probability of a like, and the label."""
 
     users: np.ndarray
     probabilities: np.ndarray
@@ -48,8 +48,10 @@ class Predictions:
         }
 
     def __str__(self) -> str:
-        told = "  ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
-        return f"{told}  over {len(self.labels):,} impressions of {len(np.unique(self.users)):,} users, split by time"
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
+        return (
+            f"{figures}  over {len(self.labels):,} impressions of {len(np.unique(self.users)):,} users, split by time"
+        )
 
     def auc_by_user(self) -> np.ndarray:
         """The AUC of each user, in order; NaN for one who liked all or nothing. Paired tests ask for it."""
@@ -93,11 +95,11 @@ class ClickData:
 
     def validate(self, model: ClickModel) -> float:
         """GAUC of the validation impressions."""
-        told = self._predict(model, self.split.validation)
-        return gauc_numpy(told.probabilities, told.labels, told.users)
+        predictions = self._predict(model, self.split.validation)
+        return gauc_numpy(predictions.probabilities, predictions.labels, predictions.users)
 
     def evaluate(self, model: ClickModel) -> Predictions:
-        """What the model says of the test impressions."""
+        """The predictions for the test impressions."""
         return self._predict(model, self.split.test)
 
     def recommend(self, model: ClickModel, user: int, k: int = 10) -> Recommendations:
@@ -126,14 +128,15 @@ class ClickData:
 
     def _predict(self, model: ClickModel, rows: np.ndarray) -> Predictions:
         device = next(model.parameters()).device
-        told = []
+        probabilities = []
         model.eval()
         with torch.no_grad():
             for part in torch.from_numpy(rows).split(4 * self.batch):
                 *inputs, _ = (x.to(device) for x in self.table.at(part))
-                told.append(model(*inputs).squeeze(1).cpu().double().sigmoid())  # float32 would tie large logits
+                logits = model(*inputs).squeeze(1).cpu()
+                probabilities.append(logits.double().sigmoid())  # in float32 large logits would tie
         labels = self.table.liked[rows].squeeze(1).numpy().astype(np.int64)
-        return Predictions(self.users[rows], torch.cat(told).numpy(), labels)
+        return Predictions(self.users[rows], torch.cat(probabilities).numpy(), labels)
 
 
 def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
@@ -146,9 +149,10 @@ def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
 
 
 def click_loss_with_auxiliary(model: DIEN, batch: Impressions) -> torch.Tensor:
-    """DIEN's: the log-loss, and that every state should tell the user's next event from another user's.
+    """DIEN's loss: the log-loss, and an auxiliary one: each state tells the user's next event from another user's.
 
-    Both count the same here; the paper weighs the second. Where no two rows have events, the first is all.
+    The two have the same weight here; the paper weighs the auxiliary loss. Where no two rows have events at the same
+    step there is only the log-loss.
 
     Asked   "What does DIEN's auxiliary loss teach the GRU?"
     Source  Zhou et al. 2019. https://arxiv.org/abs/1809.03672

@@ -3,9 +3,9 @@ r"""Clipping by norm: a gradient that is too long is made shorter, all parameter
     g ← g · min(1, largest / ‖g‖),   ‖g‖² = the sum over all parameters of all their squares
 
 Axes    gradients, a list of arrays of any shapes.
-Rule    One norm of everything: parameter by parameter, or value by value, the direction would turn. After the whole
-        backward pass, before the step. It only shortens: a vanished gradient stays vanished, and NaN stays NaN.
-        torch.nn.utils adds 1e-6 to the norm; here what is clipped has exactly the norm asked for.
+Rule    One norm over all parameters: clipped parameter by parameter, or value by value, the gradient would change its
+        direction. Clip after the whole backward pass and before the step. Clipping only shortens: a vanished gradient
+        stays vanished, and NaN stays NaN. torch.nn.utils adds 1e-6 to the norm; here it is exact.
 Cost    O(parameters).
 Asked   "Norm or value? Does clipping cure vanishing gradients? Which norm do you log, and what does it tell?"
 Source  Pascanu, Mikolov, Bengio 2013. https://arxiv.org/abs/1211.5063

@@ -4,12 +4,13 @@ r"""Fit: the training loop, once, for every model of this package.
     rate         falls along half a cosine, from learning_rate to nearly 0 in the last of `epochs`
     stop         when validation has not risen for `patience` epochs, or epochs are up; go back to the best
 
-Rule   Where nothing is held out any more (validation is NaN throughout) all epochs are run and the last weights kept;
-       how many there should be, an earlier run has shown.
+Rule   Where nothing is held out (validation is NaN in every epoch) all epochs are run and the last weights are kept;
+       take their number from an earlier run with validation.
        All randomness (order, crops, negatives, dropout) comes from `seed`, and the caller's generators are left as they
        were. A run that was killed and is started again with its checkpoint ends with the same bits, on a CPU. Data,
-       loss and patience are not in the checkpoint: they are yours to keep the same.
-       AdamW's decay is not the loss's: it shrinks every parameter by rate · weight_decay a step, biases and norms too.
+       loss and patience are not in the checkpoint: the caller must give the same ones again.
+       weight_decay is AdamW's, no term of the loss: each step shrinks every parameter by rate · weight_decay, biases
+       and norms too.
 Asked  "Write the training loop. What decides when it stops? What is in your checkpoint? The loss is NaN: and now?"
 Source Prechelt 1998, "Early Stopping – But When?". https://doi.org/10.1007/3-540-49430-8_3
 """
@@ -18,9 +19,9 @@ import copy
 import math
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -65,100 +66,138 @@ def fit(
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> Fitted:
-    """Train the model where it is, on whatever device; it ends with its best weights, in evaluation mode.
+    """Train the model on the device where it is; in the end it has its best weights and is in evaluation mode.
 
-    So it does when it is interrupted. A loss or a gradient that is not finite raises `NotFinite`, with the step and a
-    likely cause; a checkpoint of other settings, or of another model, is a ValueError.
+    An interrupted training ends like this too. A loss or a gradient that is not finite raises `NotFinite`, with the
+    step and a likely cause; a checkpoint of other settings, or of another model, is a ValueError.
     """
     if epochs < 1 or patience < 1:
         raise ValueError(f"epochs and patience must be from 1, got {epochs} and {patience}")
-    learning_rate, weight_decay, seed = float(learning_rate), float(weight_decay), int(seed)
-    settings = {"epochs": int(epochs), "learning_rate": learning_rate, "weight_decay": weight_decay}
-    settings |= {"largest_gradient_norm": float(largest_gradient_norm), "seed": seed}  # NumPy's would not be read back
-    device = next(model.parameters()).device
-    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device sees the same batches
-    losses: list[float] = []
-    validation: list[float] = []
-    best: dict[str, torch.Tensor] = {}
-
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        _seed(seed, device)
-        if checkpoint is not None and Path(checkpoint).exists():
-            state = file.read(Path(checkpoint))
-            _check_belongs(state, settings, model, checkpoint)
-            losses, validation, best = state["losses"], state["validation"], state["best"]
-            model.load_state_dict(state["model"])
-            optimiser.load_state_dict(state["optimiser"])
-            generator.set_state(state["generator"])
-            _set_global_generators(state["global generators"], device)
+    settings = {  # Python's own numbers: a checkpoint with NumPy's would not be read back
+        "epochs": int(epochs),
+        "learning_rate": float(learning_rate),
+        "weight_decay": float(weight_decay),
+        "largest_gradient_norm": float(largest_gradient_norm),
+        "seed": int(seed),
+    }
+    path = None if checkpoint is None else Path(checkpoint)
+    run = _Run.start(model, settings)
+    with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
+        _seed(int(seed), run.device)
+        if path is not None and path.exists():
+            _resume(run, path)
         try:
-            with tqdm(total=epochs, initial=len(losses), unit="epoch", file=sys.stdout) as progress:
-                while not _finished(validation, epochs, patience):
-                    for group in optimiser.param_groups:
-                        group["lr"] = learning_rate * (1 + math.cos(math.pi * len(losses) / epochs)) / 2
-                    losses.append(_train(model, data, loss, optimiser, largest_gradient_norm, generator, len(losses)))
-                    model.eval()
-                    with torch.no_grad():
-                        validation.append(float(data.validate(model)))
-                    if _best(validation) == len(validation) - 1:
-                        best = copy.deepcopy(model.state_dict())
-                    if checkpoint is not None:
-                        state = {
-                            "settings": settings,
-                            "losses": losses,
-                            "validation": validation,
-                            "best": best,
-                            "model": model.state_dict(),
-                            "optimiser": optimiser.state_dict(),
-                            "generator": generator.get_state(),
-                            "global generators": _global_generators(device),
-                        }
-                        file.write(Path(checkpoint), state)
-                    progress.set_postfix(loss=f"{losses[-1]:.4f}", validation=f"{validation[-1]:.4f}")
-                    progress.update()
+            _run_epochs(run, data, loss, patience, path)
         finally:
-            if best:
-                model.load_state_dict(best)
+            if run.best:
+                model.load_state_dict(run.best)
             model.eval()
-    return Fitted(losses, validation, _best(validation))
+    return Fitted(run.losses, run.validation, _best(run.validation))
 
 
-def _train(
-    model: Model,
+@dataclass
+class _Run(Generic[Model]):
+    """One training: its settings, and everything that changes from epoch to epoch."""
+
+    settings: dict[str, Any]
+    model: Model
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator  # draws the batches; on the CPU, so that every device sees the same ones
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, model: Model, settings: dict[str, Any]) -> "_Run[Model]":
+        """Before the first epoch."""
+        rate, decay = settings["learning_rate"], settings["weight_decay"]
+        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+        return cls(settings, model, optimiser, torch.Generator().manual_seed(settings["seed"]))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+
+def _run_epochs(
+    run: _Run[Model],
     data: Data[Model],
     loss: Callable[[Model, Any], torch.Tensor],
-    optimiser: torch.optim.Optimizer,
-    largest_gradient_norm: float,
-    generator: torch.Generator,
-    epoch: int,
-) -> float:
+    patience: int,
+    path: Path | None,
+) -> None:
+    """Epochs until one of the rules stops them: each trains, validates, keeps the best weights, writes a checkpoint."""
+    epochs = run.settings["epochs"]
+    with tqdm(total=epochs, initial=len(run.losses), unit="epoch", file=sys.stdout) as progress:
+        while not _finished(run.validation, epochs, patience):
+            rate = run.settings["learning_rate"] * (1 + math.cos(math.pi * len(run.losses) / epochs)) / 2
+            for group in run.optimiser.param_groups:
+                group["lr"] = rate
+            run.losses.append(_train(run, data, loss))
+            run.model.eval()
+            with torch.no_grad():
+                run.validation.append(float(data.validate(run.model)))
+            if _best(run.validation) == len(run.validation) - 1:
+                run.best = copy.deepcopy(run.model.state_dict())
+            if path is not None:
+                _save(run, path)
+            progress.set_postfix(loss=f"{run.losses[-1]:.4f}", validation=f"{run.validation[-1]:.4f}")
+            progress.update()
+
+
+def _train(run: _Run[Model], data: Data[Model], loss: Callable[[Model, Any], torch.Tensor]) -> float:
     """One epoch; the mean of its losses."""
+    model, epoch = run.model, len(run.losses)
     model.train()
-    device = next(model.parameters()).device
     losses = []
-    for step, batch in enumerate(data.batches(generator)):
-        batch = batch._make(x.to(device) for x in batch)
+    for step, batch in enumerate(data.batches(run.generator)):
+        batch = batch._make(x.to(run.device) for x in batch)
         value = loss(model, batch)
-        optimiser.zero_grad()
+        run.optimiser.zero_grad()
         value.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), largest_gradient_norm)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), run.settings["largest_gradient_norm"])
         if not (value.isfinite() and norm.isfinite()):
             raise NotFinite(
                 f"the loss is {value.item():g} and its gradient's norm {norm.item():g} in epoch {epoch}, step {step}: "
                 + likely_cause(model, loss, batch)
             )
-        optimiser.step()
+        run.optimiser.step()
         losses.append(value.item())
     if not losses:
         raise ValueError("data gave no batch to train on")
     return math.fsum(losses) / len(losses)
 
 
+def _save(run: _Run[Model], path: Path) -> None:
+    state = {
+        "settings": run.settings,
+        "losses": run.losses,
+        "validation": run.validation,
+        "best": run.best,
+        "model": run.model.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "generator": run.generator.get_state(),
+        "global generators": _global_generators(run.device),
+    }
+    file.write(path, state)
+
+
+def _resume(run: _Run[Model], path: Path) -> None:
+    """Put everything back to where the checkpoint was written."""
+    state = file.read(path)
+    _check_belongs(state, run.settings, run.model, path)
+    run.losses, run.validation, run.best = state["losses"], state["validation"], state["best"]
+    run.model.load_state_dict(state["model"])
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.generator.set_state(state["generator"])
+    _set_global_generators(state["global generators"], run.device)
+
+
 def _best(validation: list[float]) -> int:
     """The first epoch with the highest value; the last one if there is no value at all."""
-    told = [epoch for epoch, value in enumerate(validation) if not math.isnan(value)]
-    return max(told, key=lambda epoch: validation[epoch], default=len(validation) - 1)
+    known = [epoch for epoch, value in enumerate(validation) if not math.isnan(value)]
+    return max(known, key=lambda epoch: validation[epoch], default=len(validation) - 1)
 
 
 def _finished(validation: list[float], epochs: int, patience: int) -> bool:
@@ -166,15 +205,18 @@ def _finished(validation: list[float], epochs: int, patience: int) -> bool:
 
 
 def _check_belongs(state: dict[str, Any], settings: dict[str, float], model: nn.Module, path: str | Path) -> None:
-    """Before anything of the caller's is overwritten: is this checkpoint one of this run?"""
+    """A checkpoint of another run is a ValueError, raised before anything of the caller's is overwritten."""
     if not isinstance(state, dict) or "settings" not in state:
         raise ValueError(f"checkpoint {path} was not written by fit")
     if state["settings"] != settings:
         raise ValueError(f"checkpoint {path} was made with {state['settings']}, now it is {settings}")
-    told, asked = ({name: tuple(x.shape) for name, x in each.items()} for each in (state["model"], model.state_dict()))
-    if told != asked:
-        name = next(name for name in (*told, *asked) if told.get(name) != asked.get(name))
-        raise ValueError(f"checkpoint {path} is another model's: {name} is {told.get(name)}, here {asked.get(name)}")
+    theirs = {name: tuple(x.shape) for name, x in state["model"].items()}
+    ours = {name: tuple(x.shape) for name, x in model.state_dict().items()}
+    for name in (*theirs, *ours):
+        if theirs.get(name) != ours.get(name):
+            raise ValueError(
+                f"checkpoint {path} is another model's: {name} is {theirs.get(name)}, here {ours.get(name)}"
+            )
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -190,5 +232,5 @@ def _global_generators(device: torch.device) -> list[torch.Tensor]:
 
 def _set_global_generators(states: list[torch.Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
-    if device.type == "cuda" and len(states) > 1:  # one that was made on a CPU goes on, but not with the same bits
+    if device.type == "cuda" and len(states) > 1:  # from a CPU's checkpoint training goes on, with other random bits
         torch.cuda.set_rng_state(states[1], device)

@@ -4,7 +4,8 @@ r"""gBCE: binary cross-entropy on one positive and m of n items, without the ove
 
 Axes    positive (...), negatives (... m), n items in the catalogue, t from 0 to 1 -> a number.
 Rule    Of the negatives only a share α is drawn, the positive always: BCE learns σ(s) = P / (P + α (1 - P)), close
-        to 1 for all that is likely, so the top of the list is nearly tied. t = 0 is BCE; t = 1, or β = α, gives P.
+        to 1 for every likely item, so the top of the list is nearly tied. t = 0 is BCE; with t = 1, so β = α, σ(s)
+        learns P itself.
         β is 1 - t (1 - α), without a division by α; log σ^β is β log σ: no probability is raised to a power.
 Asked   "Why are the scores of SASRec with one negative near 1? How must the negatives be drawn?" Uniformly.
 Source  Petrov, Macdonald 2023 (gSASRec). https://arxiv.org/abs/2308.07192

@@ -134,7 +134,7 @@ def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
 
 
 def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
-    """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels.
+    """Softmax over the target and the batch's negatives, which are uniform: one log Q for all of them cancels.
 
     Asked   "What do 256 shared negatives cost in HR?"
     """
@@ -146,7 +146,7 @@ def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Ten
 
 
 def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tensor:
-    """SASRec's: every position tells its target from one negative; they take the batch's in turn.
+    """SASRec's loss: every position tells its target from one negative; positions take the batch's negatives in turn.
 
     As published, a negative is an item that the user has not met; here it is any item.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-HUGE = 1e6  # no parameter of ours grows so large, unless steps are
+HUGE = 1e6  # a parameter of our models grows so large only if the steps are too large
 
 
 class NotFinite(ArithmeticError):

@@ -3,11 +3,11 @@ r"""Sampled softmax with logQ correction: the softmax over a catalogue, learnt f
     loss = mean of log Σ exp(s - log Q) - (s₊ - log Q₊),  summed over the target and all negatives but the hits
 
 Axes    positive (...), negatives (... m); hits (... m), True where a negative is the target itself -> a number.
-Why     Q is how often an item is drawn. Of some candidates one is the true next item, the others were drawn: it is item
-        j with odds P_j / Q_j, and s - log Q learns the log of these, so s learns log P, whatever m is, if hits are
-        counted in. Without log Q, s learns log P - log Q: popular items, drawn more often, are pushed down.
-        Or estimate the full sum: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) has the
-        mean Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
+Why     Q is how often an item is drawn. One candidate is the true next item, the others were drawn. The true one is
+        item j with odds P_j / Q_j, and s - log Q learns the logarithm of these odds, so s learns log P for any m, if
+        hits are counted in. Without log Q, s learns log P - log Q: popular items are drawn more often and pushed down.
+        A second reading: with Q = m q and Q₊ = 1 (the target is there once, undrawn) Σ exp(s - log Q) estimates the
+        full sum Σ_n exp(s_n), and the gradient tends to the full softmax's; the bias shrinks like 1/m.
 Rule    A hit would push the target down as its own negative. Negatives of a batch are the other users' targets: Q is
         popularity, and of the scores (b b) the diagonal is a hit as well, hits = items[:, None] == items.
 Asked   "Derive logQ. Who loses without it? Negatives from the batch: what is Q, what are accidental hits?"
@@ -35,11 +35,14 @@ def sampled_softmax_loss_numpy(
     log_q_negatives: np.ndarray | float,
     hits: np.ndarray | None = None,
 ) -> float:
-    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> a number, the mean over targets, nats.
+    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> one Python float, the mean in nats.
 
-    log_q_negatives broadcasts to (... m): negatives that all targets share have one log Q each (m), uniform ones one
-    number; so does log_q_positive to (...). hits is True where a drawn negative is the target itself: its logit becomes
-    -inf. A target whose negatives are all hits costs 0.
+    A target's loss is log Σ exp(s - log Q) - (s₊ - log Q₊), and the sum runs over the target and its m negatives.
+    log_q_positive broadcasts to (...): one for each target, or a number. log_q_negatives broadcasts to (... m) from the
+    right: (m) is one log Q for each negative, shared by all targets, also where there are as many targets as negatives;
+    (... m) is one for each pair; a number is for all. hits is boolean, broadcasts to (... m) and is True where a
+    negative is the target itself: that negative drops out of the sum. A target whose negatives are all hits costs 0.
+    Scores beyond ±1,000 neither overflow nor vanish. The arguments stay as they are.
 
     >>> s, q = np.log([3.0]), np.log([[0.5, 2.0]])  # the target scores log 3; one negative is rare, one often drawn
     >>> round(sampled_softmax_loss_numpy(s, 0 * q, 0.0, q), 4)  # 3 against 1/½ and 1/2: log 5.5/3
@@ -71,11 +74,14 @@ def sampled_softmax_loss(
     log_q_negatives: torch.Tensor | float,
     hits: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> a number, the mean over targets, nats.
+    """Scores positive (...), negatives (... m), log Q of both, hits (... m) -> a tensor without axes, the mean in nats.
 
-    log_q_negatives broadcasts to (... m): negatives that all targets share have one log Q each (m), uniform ones one
-    number; so does log_q_positive to (...). hits is True where a drawn negative is the target itself: its logit becomes
-    -inf. A target whose negatives are all hits costs 0.
+    A target's loss is log Σ exp(s - log Q) - (s₊ - log Q₊), and the sum runs over the target and its m negatives.
+    log_q_positive broadcasts to (...): one for each target, or a number. log_q_negatives broadcasts to (... m) from the
+    right: (m) is one log Q for each negative, shared by all targets, also where there are as many targets as negatives;
+    (... m) is one for each pair; a number is for all. hits is boolean, broadcasts to (... m) and is True where a
+    negative is the target itself: that negative drops out of the sum. A target whose negatives are all hits costs 0,
+    and its gradient is finite. Scores beyond ±1,000 neither overflow nor vanish. The arguments stay as they are.
 
     >>> items = torch.tensor([50, 181, 50])  # negatives from the batch: one for 50, two for 181
     >>> scores, log_q = torch.zeros(3, 3), torch.tensor([2.0, 1.0, 2.0]).log()  # 50 is twice as popular

@@ -7,12 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from recattn_mini.attention.agru_cell import agru_cell, agru_cell_numpy, aigru_input, aigru_input_numpy
 from recattn_mini.attention.augru_cell import (
     AUGRU,
-    agru_cell,
-    agru_cell_numpy,
-    aigru_input,
-    aigru_input_numpy,
     augru_cell,
     augru_cell_numpy,
     augru_cell_released,

@@ -7,9 +7,11 @@ from torch import nn
 
 from recattn_mini.attention.encoder_block import (
     EncoderBlock,
-    EncoderBlockPostNorm,
     encoder_block,
     encoder_block_numpy,
+)
+from recattn_mini.attention.encoder_block_post_norm import (
+    EncoderBlockPostNorm,
     encoder_block_post_norm,
     encoder_block_post_norm_numpy,
 )

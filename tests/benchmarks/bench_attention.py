@@ -1,6 +1,7 @@
 """How fast attention is, as ratios within one process: pytest tests/benchmarks/bench_attention.py
 
-Ours over torch's math backend, which takes the same steps one after the other, and our NumPy forms over it too. Needs
+The fast forms, and multi-head attention, over torch's math backend, which takes the same steps one after the other;
+our NumPy forms over it too; and each plain form over its fast one, which should be within three times. Needs
 threadpoolctl, which scikit-learn brings. No part of a plain `pytest`, which only collects test_*.py. A ratio is of CPU
 seconds, the least of several runs that take turns, with one thread each: wall time on a busy machine says more about
 the machine. The table at the end has each ratio and its aim. Every value that is timed is first compared.
@@ -17,11 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from recattn_mini import attention
+from recattn_mini.attention import fast
 from recattn_mini.attention.multi_head_attention import multi_head_attention, multi_head_attention_numpy
-from recattn_mini.attention.scaled_dot_product_attention import (
-    scaled_dot_product_attention,
-    scaled_dot_product_attention_numpy,
-)
+from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention_numpy
 
 Add = Callable[..., None]
 SIZES = [  # b h t s d: a small call, a batch of SASRec, its wider form, target attention, long histories
@@ -112,26 +112,67 @@ def _both_ways(f: Callable, *inputs: Any) -> Callable[[], tuple[torch.Tensor, ..
     return lambda: torch.autograd.grad(f(*inputs), learn, upstream)
 
 
-def _compare(ratio: Add, what: str, ours: Callable, theirs: Callable, inputs: tuple) -> None:
+def _compare(ratio: Add, what: str, ours: Callable, theirs: Callable, inputs: tuple, aim: str) -> None:
     for way, run in (("forward", _forward), ("and backward", _both_ways)):
         a, b = run(ours, *inputs), run(theirs, *inputs)
         torch.testing.assert_close(a(), b(), rtol=1e-3, atol=1e-4)
-        ratio(f"{what}, {way}", a, b, "<= 1.5")
+        ratio(f"{what}, {way}", a, b, aim)
 
 
 @OF_EACH_SIZE
 @MASKED
 def test_attention_against_the_math_backend(size: tuple[int, ...], masked: bool, ratio: Add) -> None:
-    what = f"attention {'x'.join(map(str, size))}{', causal' * masked}"
-    _compare(ratio, what, scaled_dot_product_attention, _by_torch, _inputs(size, masked))
+    what = f"fast attention {'x'.join(map(str, size))}{', causal' if masked else ''}"
+    fast_form = fast.scaled_dot_product_attention.scaled_dot_product_attention
+    _compare(ratio, what, fast_form, _by_torch, _inputs(size, masked), "<= 1.5")
+
+
+@OF_EACH_SIZE
+@MASKED
+def test_plain_attention_against_the_fast_one(size: tuple[int, ...], masked: bool, ratio: Add) -> None:
+    what = f"plain over fast attention {'x'.join(map(str, size))}{', causal' if masked else ''}"
+    plain, fast_form = (
+        package.scaled_dot_product_attention.scaled_dot_product_attention for package in (attention, fast)
+    )
+    _compare(ratio, what, plain, fast_form, _inputs(size, masked), "<= 3")
+
+
+@MASKED
+def test_plain_softmax_against_the_fast_one(masked: bool, ratio: Add) -> None:
+    q, k, _, *mask = _inputs((32, 4, 50, 50, 16), masked)
+    scores = q @ k.mT
+    scores = scores.masked_fill(~mask[0], -math.inf) if masked else scores
+    what = f"plain over fast softmax {'x'.join(map(str, scores.shape))}{', causal' if masked else ''}"
+    _compare(ratio, what, attention.softmax.softmax, fast.softmax.softmax, (scores,), "<= 3")
+
+
+@pytest.mark.parametrize("size", [(64, 1, 50, 32, 36), (4, 100, 50, 32, 36)], ids=["training", "ranking"])
+def test_plain_din_against_the_fast_one(size: tuple[int, ...], ratio: Add) -> None:
+    b, t, s, d, a = size
+    rng = np.random.default_rng(0)
+    shapes = (b, t, d), (b, s, d), (a, 4 * d), (a,), (a,)  # few impressions: sums over many differ in float32
+    inputs = (*(torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) for shape in shapes),)
+    plain, fast_form = (package.din_attention.din_attention for package in (attention, fast))
+    _compare(ratio, f"plain over fast DIN {'x'.join(map(str, size))}", plain, fast_form, inputs, "<= 3")
+
+
+@pytest.mark.parametrize("size", [(8, 2, 50, 50, 32), (1, 4, 200, 200, 16)], ids=lambda size: "x".join(map(str, size)))
+def test_plain_relative_positions_against_the_fast_ones(size: tuple[int, ...], ratio: Add) -> None:
+    q, k, v = _inputs(size, masked=False)
+    tables = (*(torch.from_numpy(np.random.default_rng(1).standard_normal((2, 17, size[-1]), dtype=np.float32))),)
+    plain, fast_form = (
+        package.relative_position_attention.relative_position_attention for package in (attention, fast)
+    )
+    what = f"plain over fast relative positions {'x'.join(map(str, size))}"
+    _compare(ratio, what, plain, fast_form, (q, k, v, *tables), "see Cost")
 
 
 @OF_EACH_SIZE
 @MASKED
 def test_multi_head_attention_against_the_math_backend(size: tuple[int, ...], masked: bool, ratio: Add) -> None:
     inputs = *_of_width(size), size[1], *_inputs(size, masked)[3:]
-    what = f"multi-head {'x'.join(map(str, size))}{', causal' * masked}"
-    _compare(ratio, what, multi_head_attention, _heads_by_torch, inputs)
+    what = f"multi-head {'x'.join(map(str, size))}{', causal' if masked else ''}"
+    _compare(ratio, what, multi_head_attention, _heads_by_torch, inputs, "<= 1.5")
 
 
 @OF_EACH_SIZE
@@ -146,5 +187,5 @@ def test_numpy_against_torch(size: tuple[int, ...], masked: bool, ratio: Add) ->
         arrays = [x.numpy() if isinstance(x, torch.Tensor) else x for x in inputs]
         run = _forward(theirs, *inputs)
         np.testing.assert_allclose(ours(*arrays), run().numpy(), rtol=1e-3, atol=1e-4)
-        what = f"NumPy {name} {'x'.join(map(str, size))}{', causal' * masked}"
+        what = f"NumPy {name} {'x'.join(map(str, size))}{', causal' if masked else ''}"
         ratio(what, lambda ours=ours, arrays=arrays: ours(*arrays), run, "<= 3")

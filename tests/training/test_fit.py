@@ -340,7 +340,7 @@ def test_a_file_that_is_no_checkpoint_of_this_model_is_told_and_nothing_is_overw
     with pytest.raises(ValueError, match="not written by fit"):
         fit(model, Line(), squares, epochs=1, checkpoint=path)
     path.write_bytes(b"\x80junk")
-    with pytest.raises(ValueError, match=r"a\.pt is no file that `save` wrote"):
+    with pytest.raises(ValueError, match=r"a\.pt is no file that `write` wrote"):
         fit(model, Line(), squares, epochs=1, checkpoint=path)
     assert torch.equal(weights(model), before)
 
