@@ -204,6 +204,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     x = bound.arguments[name]
                     if expected.letters == ("count",):
                         _check_count(name, x)
+                        sizes[name] = (x, name)  # a mask (b h t s) has as many heads as h says
                     elif name in together:
                         _check_together(name, x, expected, form)
                     elif not ((x is None and name in optional) or (expected.number and isinstance(x, numbers.Real))):
@@ -214,6 +215,7 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         # torch.compile counts recompilations by code object, and gives up on the ninth function that shares one
         checked.__code__ = checked.__code__.replace(co_name=function.__name__)  # type: ignore[attr-defined]
+        checked.expected = dict(every)  # type: ignore[attr-defined]  # what tests build arguments from
         return checked
 
     return decorate

@@ -23,7 +23,7 @@ from recattn_mini.attention.multi_head_attention import (
 from recattn_mini.shapes import takes
 
 
-@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count", mask="bool (b h t s)")
 def cross_attention_numpy(
     x: np.ndarray,
     context: np.ndarray,
@@ -46,7 +46,7 @@ def cross_attention_numpy(
     return multi_head_attention_numpy(x, context, context, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count")
+@takes(x="b t d", context="b s c", w_q="a d", w_k="a c", w_v="a c", w_o="d a", h="count", mask="bool (b h t s)")
 def cross_attention(
     x: torch.Tensor,
     context: torch.Tensor,

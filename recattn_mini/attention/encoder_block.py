@@ -24,7 +24,15 @@ from recattn_mini.attention.multi_head_attention import (
 )
 from recattn_mini.shapes import takes
 
-ATTENTION = {"x": "b t d", "w_q": "a d", "w_k": "a d", "w_v": "a d", "w_o": "d a", "h": "count"}
+ATTENTION = {
+    "x": "b t d",
+    "w_q": "a d",
+    "w_k": "a d",
+    "w_v": "a d",
+    "w_o": "d a",
+    "h": "count",
+    "mask": "bool (b h t t)",
+}
 FEED_FORWARD = {"w_in": "f d", "w_out": "d f", "scale_1": "d", "scale_2": "d"}
 
 

@@ -54,7 +54,7 @@ def join_heads_numpy(heads: np.ndarray) -> np.ndarray:
     return np.swapaxes(heads, 1, 2).reshape(b, t, h * d)
 
 
-@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count", mask="bool (b h t s)")
 def multi_head_attention_numpy(
     q: np.ndarray,
     k: np.ndarray,
@@ -93,7 +93,7 @@ def join_heads(heads: torch.Tensor) -> torch.Tensor:
     return heads.transpose(1, 2).flatten(2)
 
 
-@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count")
+@takes(q="b t d", k="b s c", v="b s e", w_q="a d", w_k="a c", w_v="a e", w_o="d a", h="count", mask="bool (b h t s)")
 def multi_head_attention(
     q: torch.Tensor,
     k: torch.Tensor,

@@ -20,7 +20,16 @@ from recattn_mini.attention.multi_head_attention import multi_head_attention, mu
 from recattn_mini.shapes import takes
 
 
-@takes(candidates="b n d", history="b s d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(
+    candidates="b n d",
+    history="b s d",
+    w_q="a d",
+    w_k="a d",
+    w_v="a d",
+    w_o="d a",
+    h="count",
+    mask="bool (b h n s)",
+)
 def multi_head_target_attention_numpy(
     candidates: np.ndarray,
     history: np.ndarray,
@@ -43,7 +52,16 @@ def multi_head_target_attention_numpy(
     return multi_head_attention_numpy(candidates, history, history, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(candidates="b n d", history="b s d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(
+    candidates="b n d",
+    history="b s d",
+    w_q="a d",
+    w_k="a d",
+    w_v="a d",
+    w_o="d a",
+    h="count",
+    mask="bool (b h n s)",
+)
 def multi_head_target_attention(
     candidates: torch.Tensor,
     history: torch.Tensor,

@@ -18,7 +18,7 @@ from recattn_mini.attention.multi_head_attention import multi_head_attention, mu
 from recattn_mini.shapes import takes
 
 
-@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count", mask="bool (b h t t)")
 def self_attention_numpy(
     x: np.ndarray,
     w_q: np.ndarray,
@@ -39,7 +39,7 @@ def self_attention_numpy(
     return multi_head_attention_numpy(x, x, x, w_q, w_k, w_v, w_o, h, mask)
 
 
-@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count")
+@takes(x="b t d", w_q="a d", w_k="a d", w_v="a d", w_o="d a", h="count", mask="bool (b h t t)")
 def self_attention(
     x: torch.Tensor,
     w_q: torch.Tensor,
