@@ -22,10 +22,9 @@ from recattn_mini.attention.gru_cell import gru_cell, gru_gates, gru_gates_numpy
 from recattn_mini.shapes import takes
 
 WEIGHTS = {"w_input": "d+d+d c", "w_state": "d+d+d d", "b_input": "d+d+d", "b_state": "d+d+d"}
-STEP = {"x": "b c", "state": "b d", "attention": "b", **WEIGHTS}
 
 
-@takes(**STEP)
+@takes(x="b c", state="b d", attention="b", **WEIGHTS)
 def augru_cell_numpy(
     x: np.ndarray,
     state: np.ndarray,
@@ -46,15 +45,9 @@ def augru_cell_numpy(
     return (1 - update) * state + update * candidate
 
 
-@takes(**STEP)
+@takes(x="b c", state="b d", attention="b")
 def augru_cell_released_numpy(
-    x: np.ndarray,
-    state: np.ndarray,
-    attention: np.ndarray,
-    w_input: np.ndarray,
-    w_state: np.ndarray,
-    b_input: np.ndarray,
-    b_state: np.ndarray,
+    x: np.ndarray, state: np.ndarray, attention: np.ndarray, *weights: np.ndarray
 ) -> np.ndarray:
     """z ← (1 - a) z, what the authors' code does (r is there inside the matrix product); weights as in `augru_cell`.
 
@@ -62,23 +55,15 @@ def augru_cell_released_numpy(
     >>> augru_cell_released_numpy(x, state, half, *weights, np.zeros(3), np.zeros(3))  # z = 1/2, of which half remains
     array([[2.]])
     """
-    keep, candidate = gru_gates_numpy(x, state, w_input, w_state, b_input, b_state)
+    keep, candidate = gru_gates_numpy(x, state, *weights)
     keep = (1 - attention[:, None]) * keep
     return keep * state + (1 - keep) * candidate
 
 
-@takes(**STEP)
-def agru_cell_numpy(
-    x: np.ndarray,
-    state: np.ndarray,
-    attention: np.ndarray,
-    w_input: np.ndarray,
-    w_state: np.ndarray,
-    b_input: np.ndarray,
-    b_state: np.ndarray,
-) -> np.ndarray:
+@takes(x="b c", state="b d", attention="b")
+def agru_cell_numpy(x: np.ndarray, state: np.ndarray, attention: np.ndarray, *weights: np.ndarray) -> np.ndarray:
     """(1 - a) h + a n: attention in the gate's place; weights (w_input, w_state, b_input, b_state)."""
-    _, candidate = gru_gates_numpy(x, state, w_input, w_state, b_input, b_state)
+    _, candidate = gru_gates_numpy(x, state, *weights)
     return (1 - attention[:, None]) * state + attention[:, None] * candidate
 
 
@@ -88,7 +73,7 @@ def aigru_input_numpy(x: np.ndarray, attention: np.ndarray) -> np.ndarray:
     return attention[:, None] * x
 
 
-@takes(**STEP)
+@takes(x="b c", state="b d", attention="b", **WEIGHTS)
 def augru_cell(
     x: torch.Tensor,
     state: torch.Tensor,
@@ -103,34 +88,20 @@ def augru_cell(
     return (1 - attention[:, None]) * state + attention[:, None] * stepped  # the same as ũ = a (1 - z)
 
 
-@takes(**STEP)
+@takes(x="b c", state="b d", attention="b")
 def augru_cell_released(
-    x: torch.Tensor,
-    state: torch.Tensor,
-    attention: torch.Tensor,
-    w_input: torch.Tensor,
-    w_state: torch.Tensor,
-    b_input: torch.Tensor,
-    b_state: torch.Tensor,
+    x: torch.Tensor, state: torch.Tensor, attention: torch.Tensor, *weights: torch.Tensor
 ) -> torch.Tensor:
     """z ← (1 - a) z, what the authors' code does (r is there inside the matrix product); weights as in `augru_cell`."""
-    keep, candidate = gru_gates(x, state, w_input, w_state, b_input, b_state)
+    keep, candidate = gru_gates(x, state, *weights)
     keep = (1 - attention[:, None]) * keep
     return keep * state + (1 - keep) * candidate
 
 
-@takes(**STEP)
-def agru_cell(
-    x: torch.Tensor,
-    state: torch.Tensor,
-    attention: torch.Tensor,
-    w_input: torch.Tensor,
-    w_state: torch.Tensor,
-    b_input: torch.Tensor,
-    b_state: torch.Tensor,
-) -> torch.Tensor:
+@takes(x="b c", state="b d", attention="b")
+def agru_cell(x: torch.Tensor, state: torch.Tensor, attention: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
     """(1 - a) h + a n: attention in the gate's place; weights (w_input, w_state, b_input, b_state)."""
-    _, candidate = gru_gates(x, state, w_input, w_state, b_input, b_state)
+    _, candidate = gru_gates(x, state, *weights)
     return (1 - attention[:, None]) * state + attention[:, None] * candidate
 
 

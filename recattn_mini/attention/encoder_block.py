@@ -24,19 +24,11 @@ from recattn_mini.attention.multi_head_attention import (
 )
 from recattn_mini.shapes import takes
 
-ATTENTION = {
-    "x": "b t d",
-    "w_q": "a d",
-    "w_k": "a d",
-    "w_v": "a d",
-    "w_o": "d a",
-    "h": "count",
-    "mask": "bool (b h t t)",
-}
+ATTENTION = {"x": "b t d", "w_q": "a d", "w_k": "a d", "w_v": "a d", "w_o": "d a", "h": "count"}
 FEED_FORWARD = {"w_in": "f d", "w_out": "d f", "scale_1": "d", "scale_2": "d"}
 
 
-@takes(**ATTENTION, **FEED_FORWARD)
+@takes(**ATTENTION, **FEED_FORWARD, mask="bool (b h t t)")
 def encoder_block_numpy(
     x: np.ndarray,
     w_q: np.ndarray,
@@ -63,7 +55,7 @@ def encoder_block_numpy(
     return x + np.maximum(layer_norm_numpy(x, scale_2) @ w_in.T, 0) @ w_out.T
 
 
-@takes(**ATTENTION, **FEED_FORWARD)
+@takes(**ATTENTION, **FEED_FORWARD, mask="bool (b h t t)")
 def encoder_block_post_norm_numpy(
     x: np.ndarray,
     w_q: np.ndarray,
@@ -87,7 +79,7 @@ def encoder_block_post_norm_numpy(
     return layer_norm_numpy(x + np.maximum(x @ w_in.T, 0) @ w_out.T, scale_2)
 
 
-@takes(**ATTENTION, **FEED_FORWARD)
+@takes(**ATTENTION, **FEED_FORWARD, mask="bool (b h t t)")
 def encoder_block(
     x: torch.Tensor,
     w_q: torch.Tensor,
@@ -110,7 +102,7 @@ def encoder_block(
     return x + torch.relu(layer_norm(x, scale_2) @ w_in.mT) @ w_out.mT
 
 
-@takes(**ATTENTION, **FEED_FORWARD)
+@takes(**ATTENTION, **FEED_FORWARD, mask="bool (b h t t)")
 def encoder_block_post_norm(
     x: torch.Tensor,
     w_q: torch.Tensor,

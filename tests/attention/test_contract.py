@@ -44,6 +44,10 @@ TORCH = {name: f for name, f in FUNCTIONS.items() if name not in NUMPY}
 MODULES = defined(lambda member: inspect.isclass(member) and issubclass(member, nn.Module))
 
 
+def parameters(f):
+    return inspect.signature(f).parameters
+
+
 def each(functions):
     return pytest.mark.parametrize("f", [pytest.param(f, id=name) for name, f in functions.items()])
 
@@ -68,10 +72,19 @@ def array(expected, lead, sizes, random):
     return torch.from_numpy(random.randint(0, 4, shape) if expected.dtype == "int" else random.randn(*shape))
 
 
+def written_out(f):
+    """The function beside it that begins as f does and names what f calls `*weights`; else f itself."""
+    *first, last = parameters(f).values()
+    if last.kind is not last.VAR_POSITIONAL or last.name in f.expected:
+        return f
+    beside = [g for g in FUNCTIONS.values() if g.__module__ == f.__module__ and last.name not in parameters(g)]
+    return next((g for g in beside if [*parameters(g).values()][: len(first)] == first), f)
+
+
 def arguments(f, lead=LEAD, known=SIZES):
-    """What f may be called with, in the order of its parameters."""
-    random, sizes = np.random.RandomState(0), dict(known)
-    for name, parameter in inspect.signature(f).parameters.items():
+    """What f may be called with, by position."""
+    f, random, sizes = written_out(f), np.random.RandomState(0), dict(known)
+    for name, parameter in parameters(f).items():
         expected = f.expected.get(name)
         optional = type(None) in typing.get_args(parameter.annotation)
         if expected is None:
@@ -124,13 +137,14 @@ def twin(f):
 
 @each(FUNCTIONS)
 def test_declares_every_argument(f):
-    undeclared = [p for name, p in inspect.signature(f).parameters.items() if name not in f.expected]
+    f = written_out(f)
+    undeclared = [p for name, p in parameters(f).items() if name not in f.expected]
     assert all(p.annotation is int for p in undeclared), f"@takes does not say what they must be: {undeclared}"
 
 
 @each(TORCH)
 def test_has_a_numpy_form_with_the_same_arguments(f):
-    assert list(inspect.signature(f).parameters) == list(inspect.signature(twin(f)).parameters)
+    assert [*parameters(f)] == [*parameters(twin(f))]
     assert f.expected == twin(f).expected
 
 
@@ -215,12 +229,13 @@ def test_keeps_dtype_and_device(f, place):
 
 
 @each(NUMPY)
-def test_numpy_keeps_float32(f, call):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+def test_numpy_keeps_dtype(f, dtype, call):
     inputs = values(f)
     follows = any(map(is_float, inputs))
-    out = zip(several(call(f, *moved(inputs, "cpu", torch.float32))), several(call(f, *inputs)), strict=True)
+    out = zip(several(call(f, *moved(inputs, "cpu", dtype))), several(call(f, *inputs)), strict=True)
     for x, in_float64 in out:
-        assert x.dtype == (torch.float32 if follows and is_float(in_float64) else in_float64.dtype)
+        assert x.dtype == (dtype if follows and is_float(in_float64) else in_float64.dtype)
 
 
 @each(TORCH)
@@ -266,7 +281,7 @@ def test_half_precision_is_near(f, half, device, error):
 
 def sizes_given(module):
     """What its constructor must be given, by name."""
-    return {name: SIZES[name] for name, p in inspect.signature(module).parameters.items() if p.default is p.empty}
+    return {name: SIZES[name] for name, p in parameters(module).items() if p.default is p.empty}
 
 
 @pytest.fixture(params=[pytest.param(module, id=name) for name, module in MODULES.items()])
@@ -282,13 +297,13 @@ def inputs(module):
 
     Such a function may tell more widths apart than the constructor, for which they are all d.
     """
-    names, given = [*inspect.signature(module.forward).parameters], sizes_given(type(module))
+    names, given = [*parameters(module.forward)], sizes_given(type(module))
     beside = [f for f in (module.forward, *TORCH.values()) if f.__module__ == type(module).__module__]
     declared = [f for f in beside if {*names} <= {*getattr(f, "expected", ())}]
     assert declared, f"forward takes {names}, for which no function beside it has a declaration: it needs @takes"
     widths = {e.letters[-1] for name, e in declared[0].expected.items() if name in names and e.dtype == "float"}
     as_d = dict.fromkeys(widths - {*given}, SIZES["d"])
-    by_name = dict(zip(inspect.signature(declared[0]).parameters, values(declared[0], known=SIZES | as_d), strict=True))
+    by_name = dict(zip(parameters(declared[0]), values(declared[0], known=SIZES | as_d), strict=True))
     return [by_name[name] for name in names]
 
 
