@@ -21,9 +21,17 @@ from recattn_mini.shapes import Expected
 FOLDER = Path(attention.__file__).parent
 PARTS = {"softmax_parts"}  # half of an answer, for other functions: in float32, and without a gradient of its own
 LEAD = (2, 7)  # the axes "..." and "*"
+
+
+class Sizes(dict):
+    """An axis that is not listed gets a size of its own."""
+
+    def __missing__(self, axis):
+        return self.setdefault(axis, max(self.values()) + 1)
+
+
 # h divides d, a and e; distances end early, and are odd; buckets come in fours; a table of m rows is longer than t
-SIZES = {"b": 2, "w": 3, "h": 3, "distances": 3, "t": 4, "s": 5, "d": 6, "n": 8, "a": 9, "c": 10, "f": 11, "e": 12}
-SIZES |= {"m": 13, "k": 14, "buckets": 16}  # any other axis gets a size of its own
+SIZES = Sizes(b=2, w=3, h=3, distances=3, t=4, s=5, d=6, n=8, a=9, c=10, f=11, e=12, m=13, k=14, buckets=16)
 
 
 def defined(kind):
@@ -60,8 +68,6 @@ class Argument(NamedTuple):
 
 def array(expected, lead, sizes, random):
     """Float64, or integers from 0, which is padding, to 3, or a mask whose every third row allows nothing."""
-    letters = [part for axis in expected.letters for part in axis.split("+")]
-    sizes.update({axis: 17 + 2 * i for i, axis in enumerate(letters) if axis not in sizes})
     shape = [sum(sizes[part] for part in axis.split("+")) for axis in expected.letters]
     shape = (*lead, *shape) if expected.leading else tuple(shape)
     if expected.dtype == "bool":
@@ -81,9 +87,9 @@ def written_out(f):
     return next((g for g in beside if [*parameters(g).values()][: len(first)] == first), f)
 
 
-def arguments(f, lead=LEAD, known=SIZES):
+def arguments(f, lead=LEAD, sizes=SIZES):
     """What f may be called with, by position."""
-    f, random, sizes = written_out(f), np.random.RandomState(0), dict(known)
+    f, random = written_out(f), np.random.RandomState(0)
     for name, parameter in parameters(f).items():
         expected = f.expected.get(name)
         optional = type(None) in typing.get_args(parameter.annotation)
@@ -303,7 +309,7 @@ def inputs(module):
     assert declared, f"forward takes {names}, for which no function beside it has a declaration: it needs @takes"
     widths = {e.letters[-1] for name, e in declared[0].expected.items() if name in names and e.dtype == "float"}
     as_d = dict.fromkeys(widths - {*given}, SIZES["d"])
-    by_name = dict(zip(parameters(declared[0]), values(declared[0], known=SIZES | as_d), strict=True))
+    by_name = dict(zip(parameters(declared[0]), values(declared[0], sizes=Sizes(SIZES | as_d)), strict=True))
     return [by_name[name] for name in names]
 
 
