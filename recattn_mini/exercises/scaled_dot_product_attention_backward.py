@@ -1,5 +1,6 @@
 """Spec of scaled_dot_product_attention_backward: three gradients by hand, held to autograd."""
 
+import functools
 import math
 
 import torch
@@ -9,8 +10,18 @@ from recattn_mini.attention.scaled_dot_product_attention import (
     scaled_dot_product_attention,
     scaled_dot_product_attention_backward_numpy,
 )
-from recattn_mini.exercises.spec import but, drawn_once, float64, random_tensors, right, same, teaching, wrong
-from recattn_mini.exercises.spec.attention import ATTENDING, attend, lowest_masked, masks, named, nobody, random_views
+from recattn_mini.exercises.spec import (
+    attention,
+    drawn_once,
+    float64,
+    mistakes_of,
+    random_tensors,
+    right,
+    same,
+    teaching,
+    wrong,
+)
+from recattn_mini.exercises.spec.attention import attend, lowest_masked, masks, nobody, random_views
 
 NAMES = ("grad_q", "grad_k", "grad_v")
 LEVEL, MINUTES = "hard", 20
@@ -39,7 +50,7 @@ def inputs() -> dict[str, tuple]:
         **{name: (g, q, k, v, mask) for name, mask in masks(2, 3, t=5, s=11).items()},
         "nobody to attend to": (g, q, k, v, nobody(2, 3, t=5, s=11)),
         "large": (g, 60 * q, 60 * k, v, None),
-        "masked scores are the largest": (g, 1e6 * q, 1e6 * k, v, lowest_masked(q @ k.mT)),
+        "masked scores are the largest": (g, 1e5 * q, 1e5 * k, v, lowest_masked(q @ k.mT)),
         "views": (*random_views((3, 5, 13), (3, 5, 7), (3, 11, 7), (3, 11, 13), seed=2), None),
         "one": (*random_tensors((1, 1, 1, 5), (1, 1, 1, 2), (1, 1, 3, 2), (1, 1, 3, 5), seed=3), None),
         "all sizes equal": (*square, masks(4, 4, t=4, s=4)["a mask"]),
@@ -91,133 +102,185 @@ def check_large_scores(f):
     _agrees(f, "large", "masked scores are the largest")
 
 
-def _jacobian(weights, grad_weights):
-    return weights * (grad_weights - (weights * grad_weights).sum(-1, keepdim=True))
-
-
-def _weights(scores, mask):
+def _weights(scores, mask, attend=attend):
+    """What attention, or a mistake in it, makes of the unit vectors as values: the weights."""
     return attend(scores, torch.eye(scores.shape[-1], dtype=scores.dtype), mask)
 
 
-def _root(q, v):
-    return math.sqrt(q.shape[-1])
+def _through_softmax(p, grad):
+    return p * (grad - (p * grad).sum(-1, keepdim=True))
+
+
+def _scales(q, v):
+    """What grad_q, grad_k and grad_v are divided by."""
+    return math.sqrt(q.shape[-1]), math.sqrt(q.shape[-1]), 1
+
+
+def _grad_weights(g, v):
+    return g @ v.mT
+
+
+def _products(p, grad_scores, g, q, k):
+    return grad_scores @ k, grad_scores.mT @ q, p.mT @ g
 
 
 def answer(
-    g, q, k, v, mask=None, *,
-    weights=_weights, jacobian=_jacobian, of_q=_root, of_k=_root, of_v=lambda q, v: 1.0, turned=lambda x: x.mT, results=tuple,
-):  # fmt: skip
+    g,
+    q,
+    k,
+    v,
+    mask=None,
+    *,
+    weights=_weights,
+    of_weights=_grad_weights,
+    through_softmax=_through_softmax,
+    masked_again=lambda grad_scores, mask: grad_scores,
+    products=_products,
+    scales=_scales,
+    results=tuple,
+):
     p = weights(q @ k.mT / math.sqrt(q.shape[-1]), mask)
-    grad_scores = jacobian(p, g @ v.mT)
-    return results([grad_scores @ k / of_q(q, v), turned(grad_scores) @ q / of_k(q, v), turned(p) @ g / of_v(q, v)])
-
-
-def _one(q, v):
-    return 1.0
+    grad_scores = masked_again(through_softmax(p, of_weights(g, v)), mask)
+    found = products(p, grad_scores, g, q, k)
+    return results([x / scale for x, scale in zip(found, scales(q, v), strict=True)])
 
 
 def _reshaped(x):
     return x.reshape(*x.shape[:-2], x.shape[-1], x.shape[-2])
 
 
-MISTAKES = {
-    "scale_forgotten": (
-        "1/√d is missing in both: the scores were divided by √d, so their gradient is too",
-        {"of_q": _one, "of_k": _one},
-    ),
-    "scale_forgotten_for_q": ("1/√d is missing in grad_q", {"of_q": _one}),
-    "scale_forgotten_for_k": ("1/√d is missing in grad_k", {"of_k": _one}),
-    "scale_twice": (
-        "1/√d twice: once is enough, in the gradient of the scores",
-        {"of_q": lambda q, v: q.shape[-1], "of_k": lambda q, v: q.shape[-1]},
-    ),
-    "scaled_grad_v": ("grad_v needs no scale: v comes after the softmax", {"of_v": _root}),
-    "root_of_the_width_of_v": (
-        "scaled by √e, with the width of v: it is √d, with the width of q and k",
-        {"of_q": lambda q, v: math.sqrt(v.shape[-1]), "of_k": lambda q, v: math.sqrt(v.shape[-1])},
-    ),
-    "second_term_missing": (
-        "the softmax's second term is missing: W ⊙ (grad_W - Σ_s W ⊙ grad_W); raising one weight lowers the others",
-        {"jacobian": lambda p, grad: p * grad},
-    ),
-    "second_term_added": (
-        "the softmax's second term is added: it is subtracted, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
-        {"jacobian": lambda p, grad: p * (grad + (p * grad).sum(-1, keepdim=True))},
-    ),
-    "second_term_outside": (
-        "W multiplies the first term only: it multiplies both, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
-        {"jacobian": lambda p, grad: p * grad - (p * grad).sum(-1, keepdim=True)},
-    ),
-    "diagonal_only": (
-        "p(1 - p) is the diagonal of the Jacobian only: the other weights move too",
-        {"jacobian": lambda p, grad: p * (1 - p) * grad},
-    ),
-    "mean_over_queries": (
-        "the mean that is subtracted runs over the queries: take it over the keys",
-        {"jacobian": lambda p, grad: p * (grad - (p * grad).sum(-2, keepdim=True))},
-    ),
-    "unweighted_mean": (
-        "the plain mean of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
-        {"jacobian": lambda p, grad: p * (grad - grad.mean(-1, keepdim=True))},
-    ),
-    "unweighted_sum": (
-        "the plain sum of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
-        {"jacobian": lambda p, grad: p * (grad - grad.sum(-1, keepdim=True))},
-    ),
-    "softmax_skipped": (
-        "the softmax is skipped: grad_W is used as the gradient of the scores",
-        {"jacobian": lambda p, grad: grad},
-    ),
-    "reshaped_not_transposed": (
-        "transposed by reshape, which mixes up the numbers: swap the last two axes of W and of grad_score",
-        {"turned": _reshaped},
-    ),
-    "in_another_order": (
-        "the order of the results: grad_q, grad_k, grad_v, as the arguments stand",
-        {"results": lambda found: tuple(found[::-1])},
-    ),
-    "q_and_k_swapped": (
-        "grad_q and grad_k have changed places: grad_q = grad_score k, grad_k = grad_scoreᵀ q",
-        {"results": lambda found: (found[1], found[0], found[2])},
-    ),
-    "negated": (
-        "the sign: gradients point uphill, it is the update that goes down",
-        {"results": lambda found: tuple(-x for x in found)},
-    ),
-    "sign_of_q_and_k": (
-        "the sign of grad_q and grad_k is turned round: is the difference in the softmax's part the other way?",
-        {"jacobian": lambda p, grad: -_jacobian(p, grad)},
-    ),
-}
-
-
-def _weights_of(bad):
-    """The weights that a mistake of attending gives: what it makes of the unit vectors as values."""
-    return lambda scores, mask: bad(scores, torch.eye(scores.shape[-1], dtype=scores.dtype), mask)
-
-
-PARTS = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
-GRADIENT_ONLY = {
-    "nan_patched_up",
-    "infinity_added",
-    "detached_weights",
-    "minus_1e300",
-    "log_softmax",
-    "plain_sum",
-    "hard",
-}
-OF_WEIGHTS = [bad for bad in ATTENDING if bad.__name__ not in GRADIENT_ONLY]
-WEIGHTS = named(
-    [bad.__name__ for bad in OF_WEIGHTS], [but(answer, bad.hint, weights=_weights_of(bad)) for bad in OF_WEIGHTS]
+SAME_WEIGHTS = {"nan_patched_up", "infinity_added", "detached_weights", "minus_1e300"}  # wrong in their gradient alone
+MISTAKES = mistakes_of(
+    answer,
+    weights={
+        bad.__name__: (bad.hint, functools.partial(_weights, attend=bad))
+        for bad in attention.ATTENDING
+        if bad.__name__ not in SAME_WEIGHTS
+    },
+    of_weights={
+        "upstream_ignored": (
+            "the upstream gradient is taken for ones, as if the output were summed: grad_W = g vᵀ",
+            lambda g, v: _grad_weights(torch.ones_like(g), v),
+        ),
+    },
+    through_softmax={
+        "second_term_missing": (
+            "the softmax's second term is missing: W ⊙ (grad_W - Σ_s W ⊙ grad_W); raising one weight lowers the others",
+            lambda p, grad: p * grad,
+        ),
+        "second_term_added": (
+            "the softmax's second term is added: it is subtracted, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
+            lambda p, grad: p * (grad + (p * grad).sum(-1, keepdim=True)),
+        ),
+        "second_term_outside": (
+            "W multiplies the first term only: it multiplies both, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
+            lambda p, grad: p * grad - (p * grad).sum(-1, keepdim=True),
+        ),
+        "sum_without_its_axis": (
+            "the sum over the keys loses its axis and meets the wrong one: keepdims, (… t 1)",
+            lambda p, grad: p * (grad - (p * grad).sum(-1)),
+        ),
+        "diagonal_only": (
+            "p(1 - p) is the diagonal of the Jacobian only: the other weights move too",
+            lambda p, grad: p * (1 - p) * grad,
+        ),
+        "of_log_softmax": (
+            "grad - W Σ_s grad is the gradient through log_softmax: through softmax it is W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
+            lambda p, grad: grad - p * grad.sum(-1, keepdim=True),
+        ),
+        "mean_over_queries": (
+            "the mean that is subtracted runs over the queries: take it over the keys",
+            lambda p, grad: p * (grad - (p * grad).sum(-2, keepdim=True)),
+        ),
+        "unweighted_mean": (
+            "the plain mean of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
+            lambda p, grad: p * (grad - grad.mean(-1, keepdim=True)),
+        ),
+        "unweighted_sum": (
+            "the plain sum of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
+            lambda p, grad: p * (grad - grad.sum(-1, keepdim=True)),
+        ),
+        "softmax_skipped": (
+            "the softmax is skipped: grad_W is used as the gradient of the scores",
+            lambda p, grad: grad,
+        ),
+        "sign_of_q_and_k": (
+            "the sign of grad_q and grad_k is turned round: is the difference in the softmax's part the other way?",
+            lambda p, grad: -_through_softmax(p, grad),
+        ),
+    },
+    masked_again={
+        "masked_upside_down": (
+            "the gradient of the scores is kept where the mask is False: True means may attend. No mask is needed here",
+            lambda grad_scores, mask: grad_scores if mask is None else grad_scores * ~mask,
+        ),
+    },
+    products={
+        "reshaped_not_transposed": (
+            "transposed by reshape, which mixes up the numbers: swap the last two axes of W and of grad_score",
+            lambda p, grad, g, q, k: _products(_reshaped(p).mT, _reshaped(grad).mT, g, q, k),
+        ),
+        "not_transposed": (
+            "W and grad_score are not transposed for the keys' side: grad_k = grad_scoreᵀ q, grad_v = Wᵀ g",
+            lambda p, grad, g, q, k: (grad @ k, grad @ q, p @ g),
+        ),
+        "q_for_k": (
+            "grad_q is made from q and grad_k from k: it is the other factor, grad_score k and grad_scoreᵀ q",
+            lambda p, grad, g, q, k: _products(p, grad, g, k, q),
+        ),
+        "grad_v_through_the_softmax": (
+            "grad_v is made from grad_score: v is weighed by W, so it is Wᵀ g",
+            lambda p, grad, g, q, k: _products(grad, grad, g, q, k),
+        ),
+    },
+    scales={
+        "scale_forgotten": (
+            "1/√d is missing in both: the scores were divided by √d, so their gradient is too",
+            lambda q, v: (1, 1, 1),
+        ),
+        "scale_forgotten_for_q": ("1/√d is missing in grad_q", lambda q, v: (1, *_scales(q, v)[1:])),
+        "scale_forgotten_for_k": ("1/√d is missing in grad_k", lambda q, v: (_scales(q, v)[0], 1, 1)),
+        "scale_twice": (
+            "1/√d twice: once is enough, in the gradient of the scores",
+            lambda q, v: (q.shape[-1], q.shape[-1], 1),
+        ),
+        "scale_multiplied": (
+            "multiplied by √d: the scores were divided by it, and so is their gradient",
+            lambda q, v: (q.shape[-1] ** -0.5, q.shape[-1] ** -0.5, 1),
+        ),
+        "scaled_grad_v": ("grad_v needs no scale: v comes after the softmax", lambda q, v: (q.shape[-1] ** 0.5,) * 3),
+        "root_of_the_width_of_v": (
+            "scaled by √e, with the width of v: it is √d, with the width of q and k",
+            lambda q, v: _scales(v, v),
+        ),
+    },
+    results={
+        "in_another_order": (
+            "the order of the results: grad_q, grad_k, grad_v, as the arguments stand",
+            lambda found: tuple(found[::-1]),
+        ),
+        "q_and_k_swapped": (
+            "grad_q and grad_k have changed places: grad_q = grad_score k, grad_k = grad_scoreᵀ q",
+            lambda found: (found[1], found[0], found[2]),
+        ),
+        "k_and_v_swapped": (
+            "grad_k and grad_v have changed places: grad_q, grad_k, grad_v, as the arguments stand",
+            lambda found: (found[0], found[2], found[1]),
+        ),
+        "negated": (
+            "the sign: these are the gradients themselves, it is the update that goes down",
+            lambda found: tuple(-x for x in found),
+        ),
+    },
 )
 
 
 @wrong("the mask is used on the way back only: the weights must know it first")
 def masked_on_the_way_back(g, q, k, v, mask=None):
-    def masked(p, grad):
-        return _jacobian(p, grad) if mask is None else _jacobian(p, grad) * mask
+    def masked(grad_scores, _):
+        return grad_scores if mask is None else grad_scores * mask
 
-    return answer(g, q, k, v, weights=lambda scores, _: _weights(scores, None), jacobian=masked)
+    return answer(g, q, k, v, masked_again=masked)
 
 
 @wrong("the gradient leaks through the mask: weights without it in the softmax's part, with it for v")
@@ -230,11 +293,11 @@ def through_the_jacobian(g, q, k, v, mask=None):
     weights = attention_weights(q, k, mask)
     jacobian = torch.diag_embed(weights) - weights[..., :, None] * weights[..., None, :]
     grad_scores = torch.einsum("...tsr,...tr->...ts", jacobian, g @ v.mT)
-    return answer(g, q, k, v, mask, jacobian=lambda p, grad: grad_scores)
+    return answer(g, q, k, v, mask, through_softmax=lambda p, grad: grad_scores)
 
 
 @right
 def through_the_output(g, q, k, v, mask=None):
     weights = attention_weights(q, k, mask)
     mean = (g * (weights @ v)).sum(-1, keepdim=True)  # Σ_s W ⊙ (g vᵀ) = g · out
-    return answer(g, q, k, v, mask, jacobian=lambda p, grad: p * (grad - mean))
+    return answer(g, q, k, v, mask, through_softmax=lambda p, grad: p * (grad - mean))

@@ -1,4 +1,4 @@
-"""The words that specs are written in: wrong, but, right, teaching, torch_only; same, gradients.
+"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only; same, gradients.
 
 What several specs share stands once, in this folder:
 
@@ -58,6 +58,17 @@ def but(answer: Callable, hint: str, **parts: Any) -> Callable:
         return answer(*args, **parts)
 
     return wrong(hint)(mistaken)
+
+
+def mistakes_of(answer: Callable, **parts: dict[str, tuple[str, Any]]) -> list[Callable]:
+    """A known wrong answer for each thing that a part may be replaced by: part={name: (hint, replacement)}."""
+    found = []
+    for part, mistakes in parts.items():
+        for name, (hint, other) in mistakes.items():
+            mistaken = but(answer, hint, **{part: other})
+            mistaken.__name__ = name
+            found.append(mistaken)
+    return found
 
 
 def right(function: Callable) -> Callable:
