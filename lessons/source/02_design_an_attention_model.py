@@ -983,11 +983,11 @@ def finds_the_match(model, history, candidate):
 # %% tags=["recorded"]
 found = PLANTED["one match of ten events has the largest weight, share of users"]
 print(
-    f"one event of ten is of the candidate's category, and has the largest weight: {min(found):.0%} to {max(found):.0%} of users"
+    f"one event of ten is of the candidate's category, and has the largest weight: {min(found):.1%} to {max(found):.1%} of users"
 )
 
 # %% tags=["live"]
-print(f"in this run: {finds_the_match(fitted['target attention, dot'][0], history, candidate):.0%}")
+print(f"in this run: {finds_the_match(fitted['target attention, dot'][0], history, candidate):.1%}")
 
 # %% [markdown] tags=["follow-up"]
 # ## Follow-ups
