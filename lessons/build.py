@@ -1,4 +1,4 @@
-"""Build lessons/*.ipynb (unsolved) and solutions/*.ipynb (solved, run) from lessons/source/*.py.
+"""Build lessons/*.ipynb (unsolved) and solutions/*.ipynb (solved, run) from lessons/source/*.py, and READMEs' tables.
 
 A source is a percent script that runs as it is. A cell tagged "exercise" imports one answer of the library; the lesson
 shows its signature and docstring, the solution its source. So no answer is written down twice.
@@ -14,9 +14,11 @@ stored; nbval skips it, no other cell needs it, and prose relies on `recattn_min
 
 import argparse
 import ast
+import itertools
 import json
 import os
 import re
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -120,7 +122,10 @@ def faults(ran: dict[str, Any]) -> Iterator[str]:
 
 
 def build(root: Path, prefix: str = "", every: bool = False) -> None:
-    """Write the lessons, and run the solutions, that are stale or missing (or `every` one)."""
+    """Write the tables and lessons, and run the solutions, that are stale or missing (or `every` one)."""
+    for path, text in _stale_tables(root):
+        files.write(path, text)
+        print(f"wrote {path}")
     for source in sources(root, prefix):
         path = root / "lessons" / f"{source.stem}.ipynb"
         if not path.exists() or path.read_text(encoding="utf-8") != lesson(source):
@@ -133,7 +138,7 @@ def build(root: Path, prefix: str = "", every: bool = False) -> None:
 
 
 def problems(root: Path, prefix: str = "") -> Iterator[str]:
-    """What a build would write or complain of, one line a notebook."""
+    """What a build would write or complain of, one line a file."""
     for source in sources(root, prefix):
         for folder in ("lessons", "solutions"):
             path = root / folder / f"{source.stem}.ipynb"
@@ -145,22 +150,43 @@ def problems(root: Path, prefix: str = "") -> Iterator[str]:
                 yield f"{path.relative_to(root)}: stale"
             elif folder == "solutions" and not _is_run_of(path, solution(source)):
                 yield f"{path.relative_to(root)}: stale, or a cell did not run"
+    yield from (f"{path.relative_to(root)}: stale" for path, _ in _stale_tables(root))
     yield from (f"{path.relative_to(root)}: superfluous" for path in _superfluous(root, prefix))
 
 
+def _stale_tables(root: Path) -> Iterator[tuple[Path, str]]:
+    """Each README whose tables are not what docstrings and lessons say, and what it should hold."""
+    pages = runpy.run_path(str(Path(__file__).with_name("tables.py")))["pages"]  # lessons/ is no package to import from
+    try:
+        for path, text in pages(root).items():
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                yield path, text
+    except ValueError as error:
+        raise BuildError(str(error)) from None
+
+
 def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
-    cells, exercises = list[dict[str, Any]](), dict[str, str]()
-    for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells):
-        # nbformat's own ids are random: every build would differ
+    cells, exercises, built = list[dict[str, Any]](), dict[str, str](), dict[str, str]()
+    for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells, 1):
         told = {key: cell.metadata[key] for key in ("jupyter", "tags") if key in cell.metadata}
         if "live" in told.get("tags", []):
             told["tags"] = [*told["tags"], "nbval-skip"]
-        new = {"cell_type": cell.cell_type, "id": f"{source.stem}-{n:02d}", "metadata": told, "source": cell.source}
+        new = {"cell_type": cell.cell_type, "metadata": told, "source": cell.source}
+        # nbformat's own ids are random, and a number would change with every cell that is put in above
         if "exercise" in told.get("tags", []):
-            exercises[new["id"]] = name = _asked(cell.source, f"{source.name}, {new['id']}")
-            new["source"] = answer(answer_source(name), name)
+            name = _asked(cell.source, f"{source.name}, cell {n}")
+            new |= {"id": _free(name, cells), "source": answer(answer_source(name), name)}
+            exercises[new["id"]], built[name] = name, lessons.digest(new["source"])
+        else:
+            new["id"] = _free(lessons.cell_id(cell.cell_type, cell.source), cells)
         cells.append(new)
-    facts = {"lesson": source.stem, "exercises": exercises, "sha256": lessons.fingerprint({"cells": cells})}
+    facts = {
+        "lesson": source.stem,
+        "generated": f"from lessons/source/{source.name} by lessons/build.py: edit that; answers go into a copy",
+        "exercises": exercises,
+        "built": built,
+        "sha256": lessons.fingerprint({"cells": cells}),
+    }
     for new in cells:
         new["source"] = new["source"].splitlines(keepends=True)
         if new["cell_type"] == "code":
@@ -168,6 +194,12 @@ def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "recattn": facts}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _free(cell_id: str, cells: list[dict[str, Any]]) -> str:
+    """An id of its own, for cells of equal content too."""
+    taken = {cell["id"] for cell in cells}
+    return next(i for n in itertools.count(1) if (i := cell_id if n == 1 else f"{cell_id}-{n}") not in taken)
 
 
 def _asked(source: str, where: str) -> str:

@@ -4,7 +4,8 @@ Read this page first. Every other file keeps to it.
 
 **Where things are.** One concept is one file and has one name: `attention/softmax.py` holds `softmax` (PyTorch) and
 `softmax_numpy` (NumPy), `exercises/softmax.py` holds what a right answer does and the wrong ones people give, and
-the README's table has a row `softmax`. The library *is* the answer key: lessons and solutions are built from it.
+`attention/README.md` has a row `softmax`, built from the docstrings. The library *is* the answer key: lessons and
+solutions are built from it.
 
 **Axes** have one letter each, in docstrings and in shape errors alike:
 

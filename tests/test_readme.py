@@ -1,6 +1,7 @@
-"""What the README says is so: its example, its counts, its table of concepts, its links, its commands."""
+"""What the READMEs and CONTRIBUTING.md say is so: the example, the tables, the links, the commands, the versions."""
 
-import ast
+import importlib
+import inspect
 import json
 import math
 import re
@@ -9,35 +10,43 @@ from pathlib import Path
 import pytest
 
 import recattn_mini
-from recattn_mini.exercises import exercise_names, spec_of
+from recattn_mini.exercises import exercise_names, exercise_of
 from recattn_mini.learn import lessons
-from recattn_mini.learn.judge.diagnosis import wrong_answers
 from recattn_mini.learn.judge.judge import judge
-from recattn_mini.metrics.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = Path(recattn_mini.__file__).parent
+PACKAGES = ("attention", "metrics", "models", "training", "data")
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*ROOT.glob("*.md"), *PACKAGE.glob("*/README.md")]}
 
 
-def rows(header: str) -> list[list[str]]:
-    """The rows of the table whose header begins so."""
-    table = README[README.index(header) :].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
+def rows(text: str, columns: int) -> list[list[str]]:
+    """The rows of all tables with so many columns, without their headers."""
+    found = [re.split(r" \| ", line.strip("| ")) for line in re.findall(r"^\|(?!--).+\|$(?!\n\|--)", text, re.M)]
+    return [row for row in found if len(row) == columns]
 
 
-CONCEPTS = rows("| concept | file |") + rows("| metric | file |") + rows("| building block | file |")
+def named(cell: str) -> dict[str, str]:
+    """The concepts that the first cell of a row names, and the file that each leads to."""
+    return dict(re.findall(r"\[`(\w+)`\]\((\w+)\.py\)", cell))
 
 
-def public_names(path: Path) -> set[str]:
-    """What a file is about: its public functions, whatever their form; models, data and what is made of it as well."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    found = [n.name for n in body if isinstance(n, ast.FunctionDef)]
-    classes = [n.name for n in body if isinstance(n, ast.ClassDef)]
-    found += (
-        classes if path.parent.name in ("data", "models") else [name for name in classes if re.search(".Data$", name)]
-    )
-    return {re.sub(r"(_backward)?(_numpy)?$", "", name) for name in found if not name.startswith("_")}
+TABLES = {package: rows((PACKAGE / package / "README.md").read_text(encoding="utf-8"), 5) for package in PACKAGES}
+ROWS = [pytest.param(package, row, id="-".join(named(row[0]))) for package, table in TABLES.items() for row in table]
+ASKED = {name: list(lessons.exercises(json.loads(lessons.fresh(name)))) for name in lessons.lesson_names()}
+
+
+def public_names(module: str) -> set[str]:
+    """What can be imported from a module and was made there, one name for all forms of a thing."""
+    made = {
+        name
+        for name, value in vars(importlib.import_module(f"recattn_mini.{module}")).items()
+        if getattr(value, "__module__", None) == f"recattn_mini.{module}" and not name.startswith("_")
+        if callable(value)
+    }
+    plain = {name.removesuffix("_numpy").removesuffix("_backward") for name in made}
+    return {name for name in plain if exercise_of(name) == name or exercise_of(name) not in plain}
 
 
 def test_the_example_is_what_a_learner_sees():
@@ -50,60 +59,96 @@ def test_the_example_is_what_a_learner_sees():
     assert f"```text\n{judge(scaled_dot_product_attention)}\n```" in README
 
 
-def test_the_number_of_known_wrong_answers():
-    asked = {name: set(map(recattn_mini.exercises.exercise_of, _exercises(name))) for name in lessons.lesson_names()}
-    for name, exercises in asked.items():
-        assert f"{sum(len(wrong_answers(spec_of(ex))) for ex in exercises)} in lesson {name[:2]}" in README
-    assert set().union(*asked.values()) == set(exercise_names())
-
-
 def test_the_way_from_ratings_to_films_runs(capsys):
-    [code] = [block for block in re.findall(r"```python\n(.+?)\n```", README, re.DOTALL) if "fit(" in block]
-    exec(code.replace("epochs=12", "epochs=1"), {})
+    text = (PACKAGE / "training" / "README.md").read_text(encoding="utf-8")
+    [code] = [block for block in re.findall(r"\n\n((?: {4}.*\n|\n)+)", text) if "fit(" in block]
+    exec(inspect.cleandoc(code).replace("epochs=12", "epochs=1"), {})
     said = capsys.readouterr().out
     assert "hit_rate@10" in said
     assert "all of them ←" in said
 
 
-def test_the_number_of_libraries():
-    libraries = {name.split(" (")[0] for name in CONVENTIONS} - {"recattn_mini"}
-    assert f"The rules of {len(libraries)} libraries" in README
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_has_one_row(package: str):
+    told = [(file, concept) for cell, *_ in TABLES[package] for concept, file in named(cell).items()]
+    there = {
+        (path.stem, name)
+        for path in (PACKAGE / package).glob("[!_]*.py")
+        for name in public_names(f"{package}.{path.stem}")
+    }
+    assert set(told) == there
+    assert len(told) == len(there)
 
 
-def _exercises(name: str) -> list[str]:
-    return list(lessons.exercises(json.loads(lessons.fresh(name))))
-
-
-def test_the_table_has_every_concept():
-    folders = "attention", "metrics", "models", "training"
-    files = [path for folder in folders for path in sorted((PACKAGE / folder).glob("[!_]*.py"))]
-    of_data = {concept.strip("`") for concept, file, *_ in CONCEPTS if "/data/" in file}
-    assert {concept.strip("`") for concept, *_ in CONCEPTS} == set().union(*map(public_names, files)) | of_data
-    assert of_data >= {"leave_one_out", "global_time_split", "impressions", "Sequences", "sample_negatives"}
-
-
-@pytest.mark.parametrize("row", CONCEPTS, ids=lambda row: row[0].strip("`"))
-def test_a_row_is_right(row: list[str]):
-    concept, file, lesson, asked, source = row
-    name, path = re.fullmatch(r"\[(\w+)\]\((.+)\)", file).groups()  # type: ignore[union-attr]
-    assert Path(path).stem == name
-    assert concept.strip("`") in public_names(ROOT / path)
-    assert lesson in {n[:2] for n in lessons.lesson_names()} | {"–"}
+@pytest.mark.parametrize(("package", "row"), ROWS)
+def test_a_row_is_right(package: str, row: list[str]):
+    cell, what, asked, lesson, source = row
+    assert named(cell)
+    assert what
     assert asked.endswith(("?", ".")), "a question"
-    assert re.search(r"\b(19|20)\d\d\b", source), "a year"
+    assert re.search(r"\b(1[6-9]|20)\d\d\b", source), "a year"
+    if lesson.startswith("✎"):
+        written = {
+            exercise_of(answer).removesuffix("_backward") for n in ASKED if n[:2] == lesson[2:] for answer in ASKED[n]
+        }
+        assert written & set(named(cell))
+    else:
+        assert set(lesson.split(", ")) <= {name[:2] for name in ASKED} | {"–"}
 
 
-def test_every_lesson_is_listed_with_its_exercises():
-    listed = {re.search(r"lessons/(\w+)\.ipynb", row[0])[1]: int(row[2]) for row in rows("| lesson | the question |")}  # type: ignore[index]
-    assert listed == {name: len(_exercises(name)) for name in lessons.lesson_names()}
+def test_a_row_of_every_exercise_says_where_to_write_it():
+    written = {
+        (lesson[2:], concept)
+        for table in TABLES.values()
+        for cell, _, _, lesson, _ in table
+        if "✎" in lesson
+        for concept in named(cell)
+    }
+    for name, answers in ASKED.items():
+        assert {(name[:2], exercise_of(answer).removesuffix("_backward")) for answer in answers} <= written
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_a_link_leads_somewhere(link: str):
-    assert link.startswith("https://") or (ROOT / link).exists()
+def test_every_exercise_is_asked_in_a_lesson():
+    asked = {exercise_of(answer) for answers in ASKED.values() for answer in answers}
+    assert asked == set(exercise_names()), "an exercise needs a cell in lessons/source; see CONTRIBUTING.md"
+
+
+def test_every_lesson_is_listed_with_what_is_to_be_written():
+    listed = {re.search(r"\(lessons/(\w+)\.ipynb\)", row[0])[1]: row for row in rows(README, 3) if "solved" in row[0]}  # type: ignore[index]
+    assert {name: re.findall(r"`(\w+)`", row[2]) for name, row in listed.items()} == ASKED
+    for _, question, _ in listed.values():
+        assert re.search(r"\? [\u4e00-\u9fff]|\. [\u4e00-\u9fff]", question), "in English and in Chinese"
+
+
+LINKS = [
+    pytest.param(path, link, id=f"{name}-{link}")
+    for name, path in PAGES.items()
+    for link in dict.fromkeys(re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")))
+]
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_a_link_leads_somewhere(page: Path, link: str):
+    assert link.startswith("https://") or (page.parent / link).exists()
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=list(PAGES))
+def test_a_path_in_code_is_there(page: Path):
+    """Of commands and of prose: `tests/attention/test_softmax.py`; x, NN and the like stand for any name."""
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"(?<![\w/.-])(?:tests|lessons|solutions|recattn_mini)/[\w/.]*\w", text):
+        assert (ROOT / path).exists() or re.search(r"alibi|/x\b|test_x|NN", path), path
 
 
 def test_ci_runs_the_test_command():
     [command] = re.findall(r"<!-- \.ci/run runs this very line -->\n```bash\n(.+)\n```", README)
     assert command.endswith("pytest -n auto")
     assert "runs this very line" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_versions_are_those_that_are_required():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    required = [
+        re.search(rf'{name}[^"\n]*>=([\d.]+)', project)[1] for name in ('requires-python = "', '"numpy', '"torch')
+    ]  # type: ignore[index]
+    assert "Python {}, NumPy {} and PyTorch {}, or newer".format(*required) in README

@@ -52,6 +52,9 @@ def augru_cell_released_numpy(
     >>> x, state, half, weights = np.zeros((1, 1)), np.array([[8.0]]), np.array([0.5]), [np.zeros((3, 1))] * 2
     >>> augru_cell_released_numpy(x, state, half, *weights, np.zeros(3), np.zeros(3))  # z = 1/2, of which half remains
     array([[2.]])
+
+    Asked   "Which way is the gate in the authors' code?"
+    Source  `mouna99/dien` 2018.
     """
     keep, candidate = gru_gates_numpy(x, state, *weights)
     keep = (1 - attention[:, None]) * keep
@@ -60,14 +63,20 @@ def augru_cell_released_numpy(
 
 @takes(x="b c", state="b d", attention="b")
 def agru_cell_numpy(x: np.ndarray, state: np.ndarray, attention: np.ndarray, *weights: np.ndarray) -> np.ndarray:
-    """(1 - a) h + a n: attention in the gate's place; weights (w_input, w_state, b_input, b_state)."""
+    """(1 - a) h + a n: attention in the gate's place; weights (w_input, w_state, b_input, b_state).
+
+    Asked   "What is lost if attention replaces the gate?"
+    """
     _, candidate = gru_gates_numpy(x, state, *weights)
     return (1 - attention[:, None]) * state + attention[:, None] * candidate
 
 
 @takes(x="b c", attention="b")
 def aigru_input_numpy(x: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """a x: the input that AIGRU gives a GRU, x (b c), attention (b) -> (b c)."""
+    """a x: the input that AIGRU gives a GRU, x (b c), attention (b) -> (b c).
+
+    Asked   "Why not scale the input?"
+    """
     return attention[:, None] * x
 
 

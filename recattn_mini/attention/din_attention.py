@@ -73,6 +73,9 @@ def din_attention_softmax_numpy(
     >>> q, k, zero = np.ones((1, 1)), np.array([[3.0], [1.0]]), np.zeros((1, 4))
     >>> din_attention_softmax_numpy(q, k, zero, zero[0, :1], np.array([4.0]))  # equal scores: the mean, not 2·3 + 2·1
     array([[2.]])
+
+    Asked   "What did DIN's authors release, and what does its softmax forget?"
+    Source  `zhougr1993/DeepInterestNetwork` 2018.
     """
     scores = din_scores_numpy(q, k, w_hidden, b_hidden, w_score) / math.sqrt(q.shape[-1])
     return softmax_numpy(masked_scores_numpy(scores, mask)) @ k

@@ -8,7 +8,7 @@ Rule    Each sublayer has its own norm, and is added to x, not to the normalised
         layer to the first without a norm in it, and the stack needs one more at its end. Attention mixes positions,
         linearly in their values; the network transforms each of them. SASRec as published adds the *normalised* x.
 Cost    t·d·(4a + 2f) + 2·t²·a multiplications, d·(4a + 2f + 2) parameters: ⅔ the network's if f = 4d, a = d ≫ t.
-Asked   "Pre- or post-norm: what happens to the gradient at depth? What is the feed-forward network for?"
+Asked   "Pre- or post-norm: what of the gradient at depth, and which needs a warm-up? What is the feed-forward net for?"
 Source  Vaswani et al. 2017, sec. 3.1, 3.3; Xiong et al. 2020, sec. 3. https://arxiv.org/abs/2002.04745
 """
 

@@ -63,6 +63,8 @@ def multi_interest_scores_numpy(interests: np.ndarray, items: np.ndarray, mask: 
     >>> interests = np.array([[1.0, 0.0], [0.0, 1.0]])  # each item goes to the interest that likes it best
     >>> multi_interest_scores_numpy(interests, np.array([[8.0, 1.0], [2.0, 4.0], [-3.0, -5.0]]))
     array([ 8.,  4., -3.])
+
+    Asked   "Training looks at the label: what does serving do without it?"
     """
     scores = masked_scores_numpy(items @ np.swapaxes(interests, -1, -2), None if mask is None else mask[..., None, :])
     best = scores.max(axis=-1)

@@ -46,6 +46,8 @@ def learned_positions_from_the_end_numpy(x: np.ndarray, table: np.ndarray) -> np
     >>> learned_positions_from_the_end_numpy(np.zeros((1, 2, 1)), np.array([[0.0], [0.1], [0.2]]))
     array([[[0.1],
             [0. ]]])
+
+    Asked   "Histories are padded on the left: which end do you count from?"
     """
     _fits(t := x.shape[1], len(table))
     return x + table[:t][::-1]  # cut, then turned: table[::-1][:t] would give the last step row m - t

@@ -83,6 +83,9 @@ def combined_mask_numpy(*masks: np.ndarray) -> np.ndarray:
     >>> combined_mask_numpy(np.array([[True, False], [True, True]]), np.array([[False, True]])).astype(int)
     array([[0, 0],
            [0, 1]])
+
+    Asked   "How do causal and padding mask meet in SASRec?"
+    Source  Kang, McAuley 2018. https://arxiv.org/abs/1808.09781
     """
     return functools.reduce(operator.and_, masks)  # "or" would let padding back in
 
@@ -99,6 +102,8 @@ def masked_scores_numpy(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarr
 
     >>> masked_scores_numpy(np.zeros((1, 3)), np.array([True, False, True]))
     array([[  0., -inf,   0.]])
+
+    Asked   "Why -inf and not -1e9?"
     """
     return scores if mask is None else np.where(mask, scores, -np.inf)
 

@@ -29,6 +29,8 @@ def head_width(a: int, h: int) -> int:
 
     >>> head_width(64, 8)
     8
+
+    Asked   "Why must h divide the width, and what does a narrow head cost?"
     """
     if h < 1 or a % h:
         raise ValueError(f"h must divide the width that the heads share, a = {a}, got {h}")
@@ -42,6 +44,8 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
     >>> split_heads_numpy(np.array([[[1, 2, 3, 4], [5, 6, 7, 8.0]]]), 2)[0, 0]  # both positions, the first half of each
     array([[1., 2.],
            [5., 6.]])
+
+    Asked   "What do you get from view(b, h, t, d) without a transpose?"
     """
     # not reshape(b, h, t, a/h): same shape, but a head would get whole positions, not a slice of each
     return np.swapaxes(x.reshape(*x.shape[:2], h, head_width(x.shape[2], h)), 1, 2)
@@ -49,7 +53,10 @@ def split_heads_numpy(x: np.ndarray, h: int) -> np.ndarray:
 
 @takes(heads="b h t d")
 def join_heads_numpy(heads: np.ndarray) -> np.ndarray:
-    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads_numpy`."""
+    """(b h t d) -> (b t h·d): the heads of one position side by side; undoes `split_heads_numpy`.
+
+    Asked   "Why must the axes be swapped back before the heads are flattened?"
+    """
     b, h, t, d = heads.shape
     return np.swapaxes(heads, 1, 2).reshape(b, t, h * d)
 

@@ -29,6 +29,8 @@ def attention_weights_numpy(q: np.ndarray, k: np.ndarray, mask: np.ndarray | Non
     >>> q, k = np.array([[2.0, 0.0, 0.0, 0.0]]), np.array([[np.log(3.0), 0, 0, 0], [0.0, 5, 5, 5]])
     >>> attention_weights_numpy(q, k)  # scores 2·log 3/√4 and 0: odds 3 to 1
     array([[0.75, 0.25]])
+
+    Asked   "Which history items does this candidate look at?"
     """
     scores = q / math.sqrt(q.shape[-1]) @ np.swapaxes(k, -1, -2)  # (... t s)
     return softmax_numpy(masked_scores_numpy(scores, mask))

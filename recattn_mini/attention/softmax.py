@@ -55,6 +55,9 @@ def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     >>> softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 by the largest
     (tensor([[1.0000, 0.2500, 0.2500]]), tensor([[1.5000]]))
+
+    Asked   "When do you divide, before or after the sum over the values?"
+    Source  Milakov, Gimelshein 2018. https://arxiv.org/abs/1805.02867
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     # the shift cancels, so it needs no gradient; -inf - (-inf) would be NaN

@@ -79,6 +79,8 @@ def stamp_scores_numpy(
     >>> memory, one = np.arctanh([0.5]), np.eye(1)
     >>> stamp_scores_numpy(memory, -memory, np.array([[8.0], [4.0]]), one, 0 * one[0], one, 0 * one[0])  # ½ · -½ · x
     array([-2., -1.])
+
+    Asked   "What can a product of two cells not score, if the last click was an accident?"
     """
     return np.tanh(memory @ w_s.T + b_s) * np.tanh(last @ w_t.T + b_t) @ items.T
 

@@ -47,6 +47,8 @@ def relative_position_bucket_numpy(relative: np.ndarray, buckets: int) -> np.nda
 
     >>> relative_position_bucket_numpy(np.array([0, -1, 1, -7, -8, -128, -999, 999]), 32)
     array([ 0,  1, 17,  7,  8, 15, 15, 31])
+
+    Asked   "Key minus query or query minus key, and who gets the upper half?"
     """
     exact, relative = _exact_buckets(buckets, 4), relative.astype(np.int64)
     return np.where(relative > 0, 2 * exact, 0) + _bucket_numpy(np.abs(relative), exact)
@@ -58,6 +60,8 @@ def relative_position_bucket_causal_numpy(relative: np.ndarray, buckets: int) ->
 
     >>> relative_position_bucket_causal_numpy(np.array([0, -1, 1, -15, -16, -128, -999, 999]), 32)
     array([ 0,  1,  0, 15, 16, 31, 31,  0])
+
+    Asked   "Why does a decoder tell distances apart better with as many buckets?"
     """
     return _bucket_numpy(np.maximum(-relative.astype(np.int64), 0), _exact_buckets(buckets, 2))
 
@@ -98,7 +102,10 @@ def t5_position_bias_numpy(q: np.ndarray, k: np.ndarray, table: np.ndarray) -> n
 
 @takes(q="* t d", k="* s c", table="buckets h")
 def t5_position_bias_causal_numpy(q: np.ndarray, k: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Query positions q (* t d), key positions k (* s c), table (buckets h) -> a decoder's bias (h t s)."""
+    """Query positions q (* t d), key positions k (* s c), table (buckets h) -> a decoder's bias (h t s).
+
+    Asked   "Which row of the bias does one new query with a KV cache need?"
+    """
     return np.moveaxis(table[relative_position_bucket_causal_numpy(_relative_numpy(q, k), len(table))], -1, 0)
 
 

@@ -4,6 +4,8 @@ A package index is the one source that everybody has who could install this; the
 
 Rule   Files placed into the folder by hand will do. A damaged or incomplete folder is replaced and kept beside as
        `.damaged`. Processes wait for each other. A fetch that fails or is interrupted leaves nothing but a lock file.
+Asked  "Your data set may not be redistributed: how does everybody get the same bytes?"
+Source The wheel format: PEP 427, 2012. https://peps.python.org/pep-0427
 """
 
 import hashlib

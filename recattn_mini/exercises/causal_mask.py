@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.masks import causal_mask, causal_mask_numpy
-from recattn_mini.exercises.spec import Mistake, random_tensors, right, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec import drawn_once, random_tensors, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 5
 HINTS = (
@@ -16,12 +16,12 @@ HINTS = (
 FORBIDDEN = ("torch.nn.attention.bias.causal_lower_right", "torch.nn.Transformer.generate_square_subsequent_mask")
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     sizes = {"as many": (5, 5), "a cache": (3, 7), "one new query": (1, 7), "more queries": (7, 3), "one": (1, 1)}
-    cases = {name: tuple(random_tensors((2, 3, t, 11), (2, 3, s, 11))) for name, (t, s) in sizes.items()}
-    view, _ = random_tensors((7, 5), (1,))
-    elsewhere = tuple(x.to("meta") for x in cases["a cache"])
-    return {**cases, "no batch": (view.T, view.T[:4]), "another device": elsewhere}
+    cases = {name: tuple(random_tensors((2, 3, t, 11), (2, 3, s, 13))) for name, (t, s) in sizes.items()}
+    view, square = random_tensors((7, 5), (4, 4, 4, 4))
+    return {**cases, "no batch": (view.T, view.T), "all sizes equal": (square, square)}
 
 
 def _rows(*rows: str) -> torch.Tensor:
@@ -49,14 +49,10 @@ def check_more_queries(f):
     same(f(*inputs()["more queries"]), _rows("000", "000", "000", "000", "100", "110", "111"))
 
 
-@torch_only
-def check_device(f):
-    "the mask is on q's device"
-    q, k = inputs()["a cache"]
-    with torch.device("meta"):  # what is made without a device is now made elsewhere than q
-        mask = f(q, k)
-    if isinstance(mask, torch.Tensor) and mask.device != q.device:
-        raise Mistake("the mask is made on the default device, not on q's: pass device=q.device to what makes it")
+def check_axes(f):
+    "the positions are the last axis but one, whatever stands before it; the mask has two axes"
+    same(f(*inputs()["no batch"]), _rows("10000", "11000", "11100", "11110", "11111"))
+    same(f(*inputs()["all sizes equal"]), _rows("1000", "1100", "1110", "1111"))
 
 
 @wrong("aligned top left: with a cache the last query must stand on the last key. Shift by s - t")
@@ -104,11 +100,6 @@ def prefill_or_decode(q, k):
     return everything(q, k) if q.shape[-2] == 1 else top_left(q, k)
 
 
-@wrong("the mask is made on the default device, wherever q is: on a GPU it fails when it meets the scores")
-def on_the_default_device(q, k):
-    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril(k.shape[-2] - q.shape[-2])
-
-
 @wrong("one new query sees the first key only: SDPA's is_causal aligns top left too. It stands on the last key")
 def first_key_only_for_one(q, k):
     return top_left(q, k) if q.shape[-2] == 1 else causal_mask(q, k)
@@ -122,6 +113,53 @@ def no_mask_with_a_cache(q, k):
 @wrong("with more queries than keys s - t is negative: do not clip it, those queries stand before every key")
 def clipped(q, k):
     return _shifted(q, k, max(k.shape[-2] - q.shape[-2], 0))
+
+
+@wrong("the axes are counted from the front, shape[2]: count from the back, shape[-2], there may be any number")
+def counted_from_the_front(q, k):
+    return causal_mask(q[..., :1].flatten(2, -1)[0, 0][:, None], k[..., :1].flatten(2, -1)[0, 0][:, None])
+
+
+@wrong("sizes are those of the first axis, shape[0]: positions are the last axis but one, shape[-2]")
+def sizes_of_the_first_axis(q, k):
+    return causal_mask(q.flatten(1)[:, None].transpose(0, 1), k.flatten(1)[:, None].transpose(0, 1))
+
+
+@wrong("sizes are those of the second axis, shape[1]: positions are the last axis but one, shape[-2]")
+def sizes_of_the_second_axis(q, k):
+    return causal_mask(q.transpose(1, -1).flatten(2).mT, k.transpose(1, -1).flatten(2).mT)
+
+
+@wrong("sizes are the widths, shape[-1]: positions are the last axis but one, shape[-2]")
+def sizes_of_the_width(q, k):
+    return causal_mask(q.mT, k.mT)
+
+
+@wrong("the mask is square, (t t): with a cache there are more keys than queries")
+def square_of_queries(q, k):
+    return causal_mask(q, q)
+
+
+@wrong("the mask is square, (s s): one row for each query is asked, (t s)")
+def square_of_keys(q, k):
+    return causal_mask(k, k)
+
+
+@wrong("the mask has the leading axes of q: two axes (t s) are enough, and broadcast")
+def batched(q, k):
+    return causal_mask(q, k).expand(*q.shape[:-2], -1, -1)
+
+
+@wrong("a float mask of 0 and -inf, as nn.Transformer has it: a boolean one is asked, True = may attend")
+def additive(q, k):
+    return torch.zeros(q.shape[-2], k.shape[-2], dtype=q.dtype, device=q.device).masked_fill(
+        ~causal_mask(q, k), -torch.inf
+    )
+
+
+@wrong("ones and zeros in the dtype of q: a boolean mask is asked")
+def of_numbers(q, k):
+    return causal_mask(q, k).to(q.dtype)
 
 
 def _shifted(q, k, by):

@@ -3,7 +3,7 @@
 import torch
 
 from recattn_mini.attention.masks import padding_mask, padding_mask_numpy
-from recattn_mini.exercises.spec import right, same, teaching, wrong
+from recattn_mini.exercises.spec import drawn_once, right, same, teaching, wrong
 
 LEVEL, MINUTES = "easy", 3
 HINTS = (
@@ -14,12 +14,15 @@ HINTS = (
 FORBIDDEN = ()
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     return {
         "left": (torch.tensor([[0, 0, 50, 181, 7], [0, 3, 1, 256, 1682]]),),
         "one": (torch.tensor([[7]]),),
         "right": (torch.tensor([[50, 181, 0, 0, 0, 0, 0], [3, 1, 12, 1682, 7, 9, 0], [8, 1, 2, 3, 4, 5, 6]]),),
         "only padding": (torch.tensor([[0, 0, 0], [0, 0, 4]]),),
+        "below 0": (torch.tensor([[0, -1, 5, -7], [0, 0, 0, 3]]),),
+        "all sizes equal": (torch.tensor([[0, 0, 1, 2], [0, 3, 4, 5], [0, 0, 0, 6], [0, 7, 8, 9]]),),
         "a view": (torch.tensor([[0, 5, 1], [9, 0, 2], [3, 1, 1], [1, 1, 1]]).T,),
     }
 
@@ -50,6 +53,39 @@ def check_a_view(f):
     "a transposed batch, with a gap in the middle of a history"
     want = torch.tensor([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]]).bool()
     same(f(*inputs()["a view"]), want.reshape(3, 1, 1, 4))
+
+
+def check_below_0(f):
+    "only 0 is padding: an id below 0 is an item like others"
+    want = torch.tensor([[0, 1, 1, 1], [0, 0, 0, 1]]).bool()
+    same(f(*inputs()["below 0"]), want.reshape(2, 1, 1, 4))
+
+
+@teaching
+def check_equal_sizes(f):
+    "the same for as many users as events"
+    want = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1]]).bool()
+    same(f(*inputs()["all sizes equal"]), want.reshape(4, 1, 1, 4))
+
+
+@wrong("ids below 0 count as padding: only 0 is, so compare with != 0")
+def greater_than_zero(items):
+    return (items > 0)[:, None, None, :]
+
+
+@wrong("ones and zeros: a boolean mask is asked")
+def of_numbers(items):
+    return (items != 0)[:, None, None, :].long()
+
+
+@wrong("a float mask of 0 and -inf: a boolean one is asked, True = may be attended to")
+def additive(items):
+    return torch.zeros(items.shape).masked_fill(items == 0, -torch.inf)[:, None, None, :]
+
+
+@wrong("the mask has the shape of the scores, (b s s) or more: (b 1 1 s) broadcasts")
+def expanded(items):
+    return (items != 0)[:, None, None, :].expand(-1, 1, items.shape[1], -1)
 
 
 @wrong("upside down: True means may attend (nn.MultiheadAttention's key_padding_mask means the opposite)")
@@ -111,7 +147,7 @@ def outer_product(items):
 
 
 @wrong("all axes of size 1 are squeezed away before two are inserted: a batch of one loses its axis")
-def squeezed(items):
+def squeezed_before(items):
     real = (items != 0).squeeze()
     return real.reshape(*real.shape[:-1], 1, 1, real.shape[-1]) if real.dim() else real
 
@@ -140,5 +176,5 @@ def reshaped(items):
 
 
 @right
-def greater_than_zero(items):
-    return (items > 0).unsqueeze(1).unsqueeze(1)
+def as_a_truth_value(items):
+    return items.bool().unsqueeze(1).unsqueeze(1)

@@ -4,6 +4,8 @@ import torch
 
 from recattn_mini.attention.softmax import softmax, softmax_numpy
 from recattn_mini.exercises.spec import (
+    but,
+    drawn_once,
     finite,
     float64,
     gradients,
@@ -14,6 +16,7 @@ from recattn_mini.exercises.spec import (
     torch_only,
     wrong,
 )
+from recattn_mini.exercises.spec.attention import named
 
 LEVEL, MINUTES = "easy", 5
 HINTS = (
@@ -39,8 +42,9 @@ FORBIDDEN = (
 )
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
-    typical, view, one = random_tensors((2, 3, 5, 7), (7, 5, 3), (1, 11))
+    typical, view, one, square = random_tensors((2, 3, 5, 7), (3, 5, 7), (1, 11), (4, 4, 4))
     masked = typical.clone()
     masked[0, 1, 2] = -torch.inf
     masked[1, 0, :, 3] = -torch.inf
@@ -49,8 +53,10 @@ def inputs() -> dict[str, tuple]:
         "rows of -inf": (masked,),
         "large": (1500 * typical,),
         "very negative": (typical - 2000,),
-        "a view": (view.transpose(0, 2),),
+        "below -1e9": (1e10 * (typical - 9),),
+        "a view": (view.permute(2, 1, 0).contiguous().permute(2, 1, 0),),
         "one row": (one,),
+        "all sizes equal": (square,),
     }
 
 
@@ -62,13 +68,13 @@ def check_worked_example(f):
 
 def check_every_axis(f):
     "the last axis of any number of axes is normalised, of a view too"
-    for case in ("typical", "a view", "one row"):
+    for case in ("typical", "a view", "one row", "all sizes equal"):
         same(f(*inputs()[case]), torch.softmax(inputs()[case][0], -1))
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 and below -1,000 neither overflow nor vanish"
-    for case in ("large", "very negative"):
+    "scores beyond 1,000, below -1,000 and below -1e9 neither overflow nor vanish"
+    for case in ("large", "very negative", "below -1e9"):
         same(f(*inputs()[case]), torch.softmax(inputs()[case][0], -1))
 
 
@@ -85,41 +91,77 @@ def check_gradient(f):
     finite(gradients(f, *inputs()["rows of -inf"]), names=("x",))
 
 
-@wrong("the textbook formula: exp(710) is inf, and a row of -inf divides 0 by 0. Shift each row, then mind a sum of 0")
-def textbook(x):
-    return x.exp() / x.exp().sum(-1, keepdim=True)
+def _top(x):
+    return x.amax(-1, keepdim=True)
 
 
-@wrong("the maximum is not subtracted: exp(710) is inf, and inf / inf is NaN")
-def not_shifted(x):
-    parts = x.exp()
-    total = parts.sum(-1, keepdim=True)
-    return parts / torch.where(total == 0, 1, total)
+def _finite(top):
+    return torch.where(top == -torch.inf, 0, top)
 
 
-@wrong("one maximum for the whole array: rows far below it vanish. Take each row's own")
-def shifted_by_the_global_maximum(x):
-    parts = (x - x.max()).exp()
-    total = parts.sum(-1, keepdim=True)
-    return parts / torch.where(total == 0, 1, total)
+def _total(parts):
+    return parts.sum(-1, keepdim=True)
 
 
-@wrong(
-    "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own; mind a sum of 0"
-)
-def shifted_by_the_global_maximum_alone(x):
-    parts = (x - x.max()).exp()
-    return parts / parts.sum(-1, keepdim=True)
+def _or_one(total):
+    return torch.where(total == 0, 1, total)
 
 
-@wrong("the maximum is not taken below 0: rows far below it vanish. It is the row's maximum that has to become 0")
-def maximum_not_below_zero(x):
-    parts = (x - x.amax(-1, keepdim=True).clamp_min(0)).exp()
-    total = parts.sum(-1, keepdim=True)
-    return parts / torch.where(total == 0, 1, total)
+def answer(x, *, shift=lambda x: _finite(_top(x)), exp=torch.exp, total=_total, repair=_or_one):
+    parts = exp(x - shift(x))
+    return parts / repair(total(parts))
 
 
-@wrong("the wrong axis is normalised: the last one is the keys' axis")
+def _nothing(x):
+    return torch.zeros((), dtype=x.dtype, device=x.device)
+
+
+def _as_it_is(total):
+    return total
+
+
+MISTAKES = {
+    "textbook": (
+        "the textbook formula: exp(710) is inf, and a row of -inf divides 0 by 0. Shift each row, then mind a sum of 0",
+        {"shift": _nothing, "repair": _as_it_is},
+    ),
+    "not_shifted": ("the maximum is not subtracted: exp(710) is inf, and inf / inf is NaN", {"shift": _nothing}),
+    "shifted_by_the_global_maximum": (
+        "one maximum for the whole array: rows far below it vanish. Take each row's own",
+        {"shift": lambda x: x.max()},
+    ),
+    "shifted_by_the_global_maximum_alone": (
+        "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own",
+        {"shift": lambda x: x.max(), "repair": _as_it_is},
+    ),
+    "maximum_not_below_zero": (
+        "a maximum below 0 becomes 0: rows far below it vanish. Only a maximum of -inf has to be replaced",
+        {"shift": lambda x: _top(x).clamp_min(0)},
+    ),
+    "shifted_by_the_mean": (
+        "the mean is subtracted: scores far above it still overflow. Subtract the maximum",
+        {"shift": lambda x: _finite(x.mean(-1, keepdim=True))},
+    ),
+    "clipped": (
+        "scores are clipped, so that all beyond the bound become ties: subtract the row's maximum instead",
+        {"exp": lambda x: (x + _finite(_top(x))).clamp(-700, 700).exp(), "shift": _nothing},
+    ),
+    "base_two": ("the base is 2, as exp2 or 2 ** x gives it: it is e", {"exp": torch.exp2}),
+    "over_everything": (
+        "everything is divided by one sum: each row has to sum to 1 by itself",
+        {"shift": lambda x: x.max(), "total": torch.sum},
+    ),
+    "not_normalised": ("the weights are not divided by their sum", {"total": torch.ones_like}),
+    "epsilon_in_the_sum": (
+        "a small constant in the denominator: the weights no longer sum to 1. Replace the sum only where it is 0",
+        {"repair": lambda total: total + 1e-6},
+    ),
+    "squared": ("squares for exponentials: softmax is exp of the scores, divided by its sum", {"exp": torch.square}),
+}
+PARTS = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
+
+
+@wrong("the first axis is normalised: the last one is the keys' axis")
 def over_the_first_axis(x):
     return softmax(x.transpose(0, -1)).transpose(0, -1)
 
@@ -129,11 +171,6 @@ def over_the_query_axis(x):
     return softmax(x.mT).mT if x.dim() > 1 else softmax(x)
 
 
-@wrong("everything is divided by one sum: each row has to sum to 1 by itself")
-def over_everything(x):
-    return softmax(x.flatten()).reshape(x.shape)
-
-
 @wrong("a row of -inf must give zeros, not NaN: -inf minus its maximum, -inf, is NaN")
 def nan_for_nothing(x):
     return torch.softmax(x, -1)
@@ -141,7 +178,17 @@ def nan_for_nothing(x):
 
 @wrong("a row of -inf must give zeros, not equal shares: there is nothing to attend to")
 def uniform_for_nothing(x):
+    return torch.softmax(x.clamp_min(torch.finfo(x.dtype).min), -1)
+
+
+@wrong("scores are raised to -1e9: lower ones become ties, and a row of -inf gets equal shares. It gives zeros")
+def raised_to_minus_one_billion(x):
     return torch.softmax(x.clamp_min(-1e9), -1)
+
+
+@wrong("a row with any -inf in it gives zeros: only a row of nothing but -inf does")
+def partly_masked_is_zero(x):
+    return softmax(x) * (x > -torch.inf).all(-1, keepdim=True)
 
 
 @wrong("this is the logarithm of the weights: the last exp is missing")
@@ -149,17 +196,19 @@ def log_softmax(x):
     return torch.log_softmax(x, -1)
 
 
-@wrong("the weights are not divided by their sum")
-def not_normalised(x):
-    top = x.amax(-1, keepdim=True)
-    return (x - torch.where(top == -torch.inf, 0, top)).exp()
+@wrong("the negative scores: that is softmin")
+def softmin(x):
+    return softmax(torch.where(x == -torch.inf, x, -x))
 
 
-@wrong("a small constant in the denominator: the weights no longer sum to 1. Replace the sum only where it is 0")
-def epsilon_in_the_sum(x):
-    top = x.amax(-1, keepdim=True)
-    parts = (x - torch.where(top == -torch.inf, 0, top)).exp()
-    return parts / (parts.sum(-1, keepdim=True) + 1e-6)
+@wrong("softmax twice: the second one flattens the weights of the first")
+def twice(x):
+    return softmax(softmax(x))
+
+
+@wrong("a sigmoid for each score: the weights of a row must sum to 1")
+def sigmoid(x):
+    return x.sigmoid()
 
 
 @wrong("the NaN of a row of -inf is patched up afterwards: the values are right, but the gradient is still NaN")
@@ -167,9 +216,9 @@ def nan_patched_up(x):
     return torch.softmax(x, -1).nan_to_num(0)
 
 
-@wrong("axes of size 1 are squeezed away: keep the shape")
-def squeezed(x):
-    return softmax(x).squeeze()
+@wrong("the softmax runs in float32 whatever came: float64 loses half its digits. Widen half precision only")
+def in_float32(x):
+    return softmax(x.float()).to(x.dtype)
 
 
 @wrong("the result is detached: its gradient is lost")

@@ -9,6 +9,9 @@ Files:
 judge/      how an answer is judged, and how the verdict is told
 notebook    answers read out of a notebook as text
 lessons     where the lessons come from, what one asks, whether somebody wrote in it
+folder      the learner's folder: found, filled, brought to a new edition
+carry       what a learner wrote in one notebook, put into another
+server      JupyterLab on a lesson
 progress    which exercises hold
 files       writing so that nothing is lost
 plugin      `pytest lessons/01_….ipynb`

@@ -17,7 +17,7 @@ from recattn_mini.shapes import takes
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """probabilities (n), labels (n) -> log-loss by the base rate's.
+    """probabilities (n), labels (n) -> the log-loss divided by that of the base rate.
 
     >>> normalised_entropy_numpy(np.array([0.25, 0.25, 0.25, 0.25]), np.array([1, 0, 0, 0])).__round__(9)
     1.0
@@ -27,13 +27,16 @@ def normalised_entropy_numpy(probabilities: np.ndarray, labels: np.ndarray) -> f
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
-    """probabilities (n), labels (n) -> log-loss by the base rate's."""
+    """probabilities (n), labels (n) -> the log-loss divided by that of the base rate."""
     return log_loss(probabilities, labels) / _entropy(labels.double().mean().item())
 
 
 @takes(probabilities="chances n", labels="labels n")
 def relative_information_gain_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some."""
+    """1 - NE: the share of the base rate's surprise that the model takes away; negative if it adds some.
+
+    Asked   "Which share of the surprise does the model take away?"
+    """
     return 1 - normalised_entropy_numpy(probabilities, labels)
 
 

@@ -6,7 +6,8 @@ Axes    gains (u r), judged (u m) -> (u).
 Rule    Divided by k even where the list is shorter: an empty place is a wasted one. Its best is min(k, R) / k, so with
         one relevant item Precision@10 cannot exceed 0.1. NaN where nothing is relevant.
 Asked   "Precision@10 is 0.08 in leave-one-out. Is that bad?"  Its ceiling is 0.1: it is a hit rate of 0.8.
-Source  trec_eval `P`; division by the length of the list is LensKit's, and torchmetrics' `adaptive_k=True`.
+Source  Cleverdon 1967; trec_eval `P`; division by the length of the list is LensKit's, and torchmetrics'
+        `adaptive_k=True`.
 """
 
 import numpy as np

@@ -1,4 +1,8 @@
-"""Under which conditions a figure was obtained: what has to be told with it, or it means nothing."""
+"""Under which conditions a figure was obtained: what has to be told with it, or it means nothing.
+
+Asked   "Which candidates, which split, which ties: what has to stand beside every figure?"
+Source  Cañamares, Castells, Moffat 2020.
+"""
 
 from dataclasses import dataclass, fields
 

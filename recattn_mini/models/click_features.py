@@ -49,7 +49,10 @@ class ClickFeatures(nn.Module):
 
 
 class ClickHead(nn.Module):
-    """The network on top: how likely this user, whose interest this is, likes this candidate now."""
+    """The network on top: how likely this user, whose interest this is, likes this candidate now.
+
+    Asked   "What sees the candidate, the interest and the profile together?"
+    """
 
     def __init__(self, d: int) -> None:
         super().__init__()

@@ -23,6 +23,8 @@ def item_cosine(histories: Histories, n: int) -> np.ndarray:
 
     >>> item_cosine([[1, 2], [1]], 2)[1, 2].round(4)  # one user met both; two met 1, one met 2: 1/√2
     np.float64(0.7071)
+
+    Asked   "When are two items alike, and what is it for an item that nobody met?"
     """
     met = _met(histories, n)
     together, length = met.T @ met, np.sqrt(met.sum(axis=0))

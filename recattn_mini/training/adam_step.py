@@ -66,6 +66,9 @@ def adamw_step_numpy(
     >>> one, zero = np.ones(1), np.zeros(1)
     >>> adamw_step_numpy(one, zero, zero, zero, step=1, learning_rate=0.1, weight_decay=0.5)[0]  # 1 - 0.1 · 0.5
     array([0.95])
+
+    Asked   "Adam with L2, or AdamW: what is the difference to a parameter with large gradients?"
+    Source  Loshchilov, Hutter 2019. https://arxiv.org/abs/1711.05101
     """
     decayed = (1 - learning_rate * weight_decay) * parameter
     return adam_step_numpy(decayed, gradient, m, v, step, learning_rate, beta_1, beta_2, eps)

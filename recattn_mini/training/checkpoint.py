@@ -4,6 +4,7 @@ Rule   Written beside its place, flushed to the disk, then renamed over it: kill
        whole file. Read with `weights_only=True`: a stranger's pickle can do anything, tensors and numbers cannot.
 Asked  "Training dies at epoch 30 of 40. What must have been saved?" Not the weights alone: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
+Source Eisenman et al. 2022 (Check-N-Run). https://arxiv.org/abs/2010.08679
 """
 
 import os
@@ -33,6 +34,8 @@ def read(path: Path) -> dict[str, Any]:
     """The state that `save` put there, on the CPU; `load_state_dict` moves it to where the model is.
 
     A file that is none is a ValueError.
+
+    Asked   "Why never `torch.load` a stranger's pickle?"
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -18,7 +18,7 @@ import torch
 from recattn_mini.data.impressions import Impressions, genre_features, impressions, split_each_user_by_time
 from recattn_mini.data.movielens import MovieLens, Split
 from recattn_mini.metrics.auc import auc_numpy
-from recattn_mini.metrics.gauc import gauc_numpy
+from recattn_mini.metrics.fast.gauc import gauc_numpy
 from recattn_mini.metrics.log_loss import log_loss_numpy
 from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.models.dien import DIEN
@@ -137,7 +137,10 @@ class ClickData:
 
 
 def click_loss(model: ClickModel, batch: Impressions) -> torch.Tensor:
-    """Log-loss of the impressions."""
+    """Log-loss of the impressions.
+
+    Asked   "Log-loss, AUC or GAUC: what is trained, what stops, what is reported?"
+    """
     *inputs, liked = batch
     return binary_cross_entropy(model(*inputs), liked)
 
@@ -146,6 +149,9 @@ def click_loss_with_auxiliary(model: DIEN, batch: Impressions) -> torch.Tensor:
     """DIEN's: the log-loss, and that every state should tell the user's next event from another user's.
 
     Both count the same here; the paper weighs the second. Where no two rows have events, the first is all.
+
+    Asked   "What does DIEN's auxiliary loss teach the GRU?"
+    Source  Zhou et al. 2019. https://arxiv.org/abs/1809.03672
     """
     right, other = model.auxiliary_logits(batch.history, batch.ratings)
     if not len(right):

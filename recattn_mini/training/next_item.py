@@ -37,7 +37,10 @@ PROTOCOL = Protocol(split="leave one out, by time, ties in file order", candidat
 
 @dataclass(frozen=True, eq=False)
 class NextItemData:
-    """Everything `fit` asks for: batches of random stretches of the histories, and NDCG@10 on the validation items."""
+    """Everything `fit` asks for: batches of random stretches of the histories, and NDCG@10 on the validation items.
+
+    Asked   "What is trained on, validated on, tested on, and what is known at each?"
+    """
 
     histories: list[np.ndarray]  # what is trained on, by user
     validation: np.ndarray | None  # (u), the item after it; None where nothing is held out for it
@@ -131,7 +134,10 @@ def loss_over_all_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
 
 
 def loss_over_sampled_items(model: NextItemModel, batch: NextItems) -> torch.Tensor:
-    """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels."""
+    """The same over the target and the batch's negatives; they are uniform, so one log Q for all, which cancels.
+
+    Asked   "What do 256 shared negatives cost in HR?"
+    """
     _check_negatives(batch)
     at = batch.target != 0
     states, target = model(batch.history)[at], batch.target[at]
@@ -143,6 +149,8 @@ def loss_with_one_negative(model: NextItemModel, batch: NextItems) -> torch.Tens
     """SASRec's: every position tells its target from one negative; they take the batch's in turn.
 
     As published, a negative is an item that the user has not met; here it is any item.
+
+    Asked   "SASRec as published has one negative. What does it lose?"
     """
     _check_negatives(batch)
     at = batch.target != 0

@@ -1,4 +1,8 @@
-"""A loss that is NaN or infinite: stop at once, say where, and what it usually comes from."""
+"""A loss that is NaN or infinite: stop at once, say where, and what it usually comes from.
+
+Asked   "The loss is NaN. And now?"
+Source  Micikevicius et al. 2018 (mixed precision). https://arxiv.org/abs/1710.03740
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

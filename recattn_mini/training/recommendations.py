@@ -1,4 +1,8 @@
-"""What a learner sees of a model: titles for a user, and the events of the history that drew the attention."""
+"""What a learner sees of a model: titles for a user, and the events of the history that drew the attention.
+
+Asked   "Which events drew the attention: may you show them to a user as the reason?"
+Source  Jain, Wallace 2019; Wiegreffe, Pinter 2019. https://arxiv.org/abs/1908.04626
+"""
 
 import textwrap
 from dataclasses import dataclass

@@ -1,13 +1,17 @@
-"""The tests of the tests: every key holds, every known wrong answer is named, every right one accepted."""
+"""The tests of the tests: every key holds, every known wrong answer is named, every right one accepted.
+
+One exercise after the other, so that what is worked out of one is worked out once.
+"""
 
 import ast
+import functools
 import inspect
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
-from recattn_mini.attention import masks
 from recattn_mini.exercises import (
     additive_attention,
     additive_pooling,
@@ -21,25 +25,28 @@ from recattn_mini.exercises import (
     multi_head_attention,
     spec_of,
 )
+from recattn_mini.exercises.spec.common import common_checks, key_of
 from recattn_mini.learn.judge.answer import Answer
-from recattn_mini.learn.judge.diagnosis import alike, behaviour, known_wrong, wrong_answers
+from recattn_mini.learn.judge.diagnosis import alike, known, ways, wrong_answers
 from recattn_mini.learn.judge.judge import checks, judge, keys
 
-NAMED = {name: spec_of(name) for name in exercise_names()}
-KEYS = [pytest.param(key, id=key.__name__) for spec in NAMED.values() for key in keys(spec)]
-WRONG = [pytest.param(n, bad, id=f"{n}-{bad.__name__}") for n, s in NAMED.items() for bad in wrong_answers(s)]
-RIGHT = [
-    pytest.param(n, f, id=f"{n}-{f.__name__}")
-    for n, s in NAMED.items()
-    for f in vars(s).values()
-    if hasattr(f, "is_right")
-]
-CHECKS = [
-    pytest.param(n, c, id=f"{n}-{c.__name__.removeprefix('check_')}")
-    for n, s in NAMED.items()
-    for c in checks(s)
-    if not hasattr(c, "teaches")
-]
+
+@pytest.fixture(scope="module", params=exercise_names())
+def exercise(request):
+    return request.param
+
+
+@pytest.fixture
+def spec(exercise):
+    return spec_of(exercise)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def as_learners(function, exercise):
@@ -87,11 +94,6 @@ MODULES = {  # what a module holds, in the order in which the function takes it
     encoder_block.EncoderBlock: of_block,
     multi_head_attention.MultiHeadAttention: of_heads,
 }
-WRONG_MODULES = [
-    pytest.param(key, bad, id=f"{key.__name__}-{bad.__name__}")
-    for key in MODULES
-    for bad in wrong_answers(spec_of(exercise_of(key.__name__)))
-]
 
 
 def as_module(function, key):
@@ -105,70 +107,101 @@ def as_module(function, key):
     return type(key.__name__, (key,), {"forward": forward, "__module__": __name__})
 
 
-def judged(function, exercise):
-    return judge(as_learners(function, exercise))
+def right_answers(spec):
+    return [f for f in vars(spec).values() if hasattr(f, "is_right")]
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_the_key_holds(key):
-    verdict = judge(key)
-    assert verdict.outcome == "holds", str(verdict)
+@functools.cache
+def verdict_on(bad, exercise):
+    return judge(as_learners(bad, exercise))
 
 
-@pytest.mark.parametrize(("exercise", "bad"), WRONG)
-def test_a_wrong_answer_is_named(exercise, bad):
-    verdict = judged(bad, exercise)
-    assert verdict.outcome in ("wrong", "raised"), str(verdict)
-    assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
+def none_of(failures):
+    """Each failure in words, all of them in one message."""
+    assert not failures, "\n\n".join(failures)
 
 
-@pytest.mark.parametrize(("exercise", "bad"), WRONG)
-def test_a_wrong_answer_is_named_in_its_numpy_form_too(exercise, bad):
-    verdict = judge(as_numpy(bad, exercise))
-    if exercise in answer_names() and alike(
-        *(in_numpy(f, exercise) for f in (bad, getattr(NAMED[exercise], exercise)))
-    ):
-        assert verdict.outcome == "holds", f"a mistake of the PyTorch form alone; {verdict}"
-    else:
-        assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
+def test_the_keys_hold(spec):
+    none_of([str(verdict) for verdict in map(judge, keys(spec)) if verdict.outcome != "holds"])
 
 
-def in_numpy(function, exercise):
-    spec = NAMED[exercise]
-    return list(behaviour(Answer(as_numpy(function, exercise), spec), spec, with_gradients=False))
+def test_wrong_answers_are_named(exercise, spec):
+    verdicts = {bad: verdict_on(bad, exercise) for bad in wrong_answers(spec)}
+    none_of([f"{bad.__name__}: {bad.hint}\n{v}" for bad, v in verdicts.items() if not is_named(v, bad)])
 
 
-@pytest.mark.parametrize(("key", "bad"), WRONG_MODULES)
-def test_a_wrong_answer_is_named_in_a_module_too(key, bad):
-    exercise = exercise_of(key.__name__)
-    spec, module = NAMED[exercise], as_module(bad, key)
-    right, of_module = (
-        list(behaviour(f, spec, with_gradients=True)) for f in (getattr(spec, exercise), Answer(module, spec))
+def is_named(verdict, bad):
+    return verdict.outcome in ("wrong", "raised") and verdict.diagnosis == f"looks like: {bad.hint}"
+
+
+def test_wrong_answers_are_named_in_their_numpy_form_too(exercise, spec):
+    if exercise not in facts(exercise).answers:
+        return  # it has no other form, and was judged in this one
+    failures = []
+    for bad in wrong_answers(spec):
+        verdict = judge(as_numpy(bad, exercise))
+        if alike(outcomes(bad, spec, False), outcomes(key_of(spec), spec, False)):
+            if verdict.outcome != "holds":
+                failures.append(f"{bad.__name__}: a mistake of the PyTorch form alone; {verdict}")
+        elif not is_named(verdict, bad) and alike_in_numpy(bad, exercise):
+            failures.append(f"{bad.__name__}: {bad.hint}\n{verdict}")
+    none_of(failures)
+
+
+def outcomes(f, spec, with_gradients):
+    return [known(f, way) for way in ways(spec, with_gradients)]
+
+
+def alike_in_numpy(bad, exercise):
+    """Whether the mistake is carried over: arrays have no device, and an error may be NumPy's own."""
+    spec = spec_of(exercise)
+    answer = Answer(as_numpy(bad, exercise), spec)
+    return alike([way.outcome(answer) for way in ways(spec, False)], outcomes(bad, spec, False))
+
+
+def test_wrong_answers_are_named_in_a_module_too(exercise, spec):
+    modules = [key for key in MODULES if exercise_of(key.__name__) == exercise]
+    failures = []
+    for key, bad in itertools.product(modules, wrong_answers(spec)):
+        verdict = judge(module := as_module(bad, key))
+        if not is_named(verdict, bad) and not behaves_otherwise(module, key, bad, verdict):
+            failures.append(f"{bad.__name__}: {bad.hint}\n{verdict}")
+    none_of(failures)
+
+
+def behaves_otherwise(module, key, bad, verdict):
+    """A module has one width and is moved with what it makes: a mistake may be none there, or fail in another way."""
+    spec = spec_of(exercise_of(key.__name__))
+    of_module, of_key, of_bad = (
+        [way.outcome(Answer(f, spec)) if inspect.isclass(f) else known(f, way) for way in ways(spec, True)]
+        for f in (module, key, bad)
     )
-    verdict = judge(module)
-    if alike(of_module, known_wrong(spec)[bad]):
-        assert verdict.diagnosis == f"looks like: {bad.hint}", str(verdict)
-    elif alike(of_module, right):
-        assert verdict.outcome == "holds", f"a mistake of the function alone; {verdict}"
-    else:  # a module has one width: where the function's widths differ, it may fail in another way
-        assert verdict.diagnosis.startswith(f"in part like: {bad.hint}\n"), str(verdict)
+    if alike(of_module, of_key):
+        return verdict.outcome == "holds"
+    return verdict.outcome in ("wrong", "raised") and not alike(of_module, of_bad)
 
 
-@pytest.mark.parametrize(("exercise", "good"), RIGHT)
-def test_a_right_answer_written_differently_holds(exercise, good):
-    for form in [as_learners(good, exercise), as_numpy(good, exercise)]:
-        verdict = judge(form)
-        assert verdict.outcome == "holds", str(verdict)
+def test_right_answers_written_differently_hold(exercise, spec):
+    forms = [form(good, exercise) for good in right_answers(spec) for form in (as_learners, as_numpy)]
+    none_of([str(verdict) for verdict in map(judge, forms) if verdict.outcome != "holds"])
 
 
-@pytest.mark.parametrize(("exercise", "check"), CHECKS)
-def test_a_check_rejects_what_no_other_does(exercise, check):
-    spec = NAMED[exercise]
+def test_each_check_rejects_what_no_other_does(exercise, spec):
+    """Of the spec's own; what every exercise is asked has a mistake that nothing else rejects."""
+    fails = {bad.__name__: failed_by(bad, exercise) for bad in wrong_answers(spec)}
+    common = {c.__name__ for c in common_checks(spec)}
+    asked = {c.__name__ for c in checks(spec) if not hasattr(c, "teaches")}
+    alone = {name for failed in fails.values() if len(failed) == 1 for name in failed}
+    alone |= {name for failed in fails.values() if len(failed - common) == 1 for name in failed - common}
+    table = "\n".join(f"{name}: {', '.join(sorted(failed))}" for name, failed in fails.items())
+    assert asked <= alone, f"{sorted(asked - alone)}: label it @teaching, or sharpen it; what fails which:\n{table}"
 
-    def failed_by(bad):
-        return {c.__name__ for c in checks(spec) if not holds(c, bad, exercise)}
 
-    assert any(failed_by(bad) == {check.__name__} for bad in wrong_answers(spec)), "label it @teaching, or sharpen it"
+def failed_by(bad, exercise):
+    """The checks that reject it, those behind the one that named it as well; what teaches does not count."""
+    asked = {c.__name__: c for c in checks(spec_of(exercise)) if not hasattr(c, "teaches")}
+    results = [r for r in verdict_on(bad, exercise).results if r.name in asked]
+    return {r.name for r in results if r.held is False or (r.held is None and not holds(asked[r.name], bad, exercise))}
 
 
 def holds(check, bad, exercise):
@@ -176,58 +209,51 @@ def holds(check, bad, exercise):
     if learners.__name__.endswith("_numpy") and hasattr(check, "torch_only"):
         return True
     try:
-        check(Answer(learners, NAMED[exercise]))
+        check(Answer(learners, spec_of(exercise)))
         return True
     except Exception:
         return False
 
 
-@pytest.mark.parametrize("exercise", NAMED)
-def test_a_spec_is_complete(exercise):
-    spec = NAMED[exercise]
-    right = [f for f in vars(spec).values() if hasattr(f, "is_right")]
+def test_a_spec_is_complete(exercise, spec):
     assert len(wrong_answers(spec)) >= 5
-    assert len(right) >= 2
+    assert len(right_answers(spec)) >= 2
     assert len(spec.HINTS) == 3
     assert all(spec.HINTS)
     assert facts(exercise).level in ("easy", "medium", "hard")
     assert facts(exercise).minutes > 0
+    assert facts(exercise).hints == spec.HINTS
     assert set(facts(exercise).answers) == {a.__name__ for a in keys(spec)}
     for check in checks(spec):
         assert check.__doc__, check.__name__
     hints = [bad.hint for bad in wrong_answers(spec)]
     assert len(set(hints)) == len(hints)
+    names = [bad.__name__ for bad in wrong_answers(spec)]
+    assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("exercise", NAMED)
-def test_no_two_wrong_answers_behave_alike(exercise):
-    spec = NAMED[exercise]
-    known = {bad.__name__: list(behaviour(bad, spec, with_gradients=True)) for bad in wrong_answers(spec)}
-    pairs = [(a, b) for a in known for b in known if a < b and alike(known[a], known[b])]
+def test_no_two_wrong_answers_behave_alike(spec):
+    seen = {bad.__name__: outcomes(bad, spec, True) for bad in wrong_answers(spec)}
+    pairs = [(a, b) for a in seen for b in seen if a < b and alike(seen[a], seen[b])]
     assert not pairs
 
 
-@pytest.mark.parametrize("exercise", NAMED)
-def test_inputs_have_unequal_axes_and_come_anew(exercise):
-    spec = NAMED[exercise]
+def test_inputs_have_unequal_axes_and_come_anew(spec):
     first, second = spec.inputs(), spec.inputs()
     for name in first:
         assert alike(first[name], second[name]), "inputs must be the same every time"
     assert any(not x.is_contiguous() for case in first.values() for x in case if hasattr(x, "is_contiguous")), "no view"
 
 
-def test_every_exercise_belongs_to_a_function_of_the_library():
+def test_every_answer_is_a_function_or_a_class_of_the_library():
     for answer, exercise in answer_names().items():
-        assert inspect.isfunction(inspect.unwrap(getattr(NAMED[exercise], answer))) or inspect.isclass(
-            getattr(NAMED[exercise], answer)
-        )
-    assert masks.causal_mask in keys(NAMED["causal_mask"])
+        key = getattr(spec_of(exercise), answer)
+        assert inspect.isfunction(inspect.unwrap(key)) or inspect.isclass(key)
 
 
-@pytest.mark.parametrize("exercise", NAMED)
-def test_a_spec_imports_its_answers_and_what_it_uses(exercise):
+def test_a_spec_imports_its_answers_and_what_it_uses(spec):
     """ruff is told to let unused imports be here: only answers may be."""
-    tree = ast.parse(inspect.getsource(NAMED[exercise]))
+    tree = ast.parse(inspect.getsource(spec))
     imported = {a.asname or a.name for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     assert {name.split(".")[0] for name in imported} - used <= set(answer_names())

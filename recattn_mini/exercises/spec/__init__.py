@@ -1,5 +1,14 @@
-"""The words that specs are written in: wrong, right, teaching, torch_only; same, gradients."""
+"""The words that specs are written in: wrong, but, right, teaching, torch_only; same, gradients.
 
+What several specs share stands once, in this folder:
+
+    attention       inputs of every kind for attention, and the mistakes of scaling, masking and weighing
+    heads           the mistakes of projecting, splitting and joining heads
+    common          what every exercise is asked: its examples, float32, another device, its ValueErrors
+"""
+
+import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +26,14 @@ class Named(Mistake):
     """A mistake whose message already says which one it is: a wrong kind, dtype or number of results."""
 
 
+class Raised(Exception):
+    """The learner's own code raised `error`."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 def wrong(hint: str) -> Callable[[Callable], Callable]:
     """Mark a known wrong answer; `hint` is what a learner who wrote it is told."""
 
@@ -25,6 +42,22 @@ def wrong(hint: str) -> Callable[[Callable], Callable]:
         return function
 
     return mark
+
+
+def but(answer: Callable, hint: str, **parts: Any) -> Callable:
+    """A known wrong answer: the right one, `answer`, with some of its parts replaced.
+
+    A spec writes its answer once, with what can go wrong as keyword arguments; a mistake names the part and the hint.
+    """
+    parameters = inspect.signature(answer).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if (unknown := set(parts) - set(names)) and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise ValueError(f"parts must be among {names}, got {sorted(unknown)}")
+
+    def mistaken(*args: Any) -> Any:
+        return answer(*args, **parts)
+
+    return wrong(hint)(mistaken)
 
 
 def right(function: Callable) -> Callable:
@@ -45,6 +78,21 @@ def torch_only(check: Callable) -> Callable:
     return check
 
 
+def drawn_once(inputs: Callable[[], dict[str, tuple]]) -> Callable[[], dict[str, tuple]]:
+    """Work the inputs of a spec out once, and hand out copies: an answer may change what it is given."""
+    drawn = functools.cache(inputs)
+
+    def copies() -> dict[str, tuple]:
+        return {name: tuple(map(copy_of, case)) for name, case in drawn().items()}
+
+    return copies
+
+
+def copy_of(x: Any) -> Any:
+    """A tensor with numbers of its own, in the same memory layout; anything else as it is."""
+    return x.clone() if isinstance(x, torch.Tensor) else x
+
+
 def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:
     """Standard normal float64 tensors from NumPy's frozen stream."""
     rng = np.random.RandomState(seed)
@@ -56,16 +104,20 @@ def float64(values: Any) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def gradients(f: Callable, *args: Any) -> tuple[torch.Tensor | None, ...]:
+class Gradients(tuple):
+    """One for each floating input; None where no gradient arrived."""
+
+
+def gradients(f: Callable, *args: Any) -> Gradients:
     """The gradients of every floating input under a random upstream gradient (a sum would hide softmax's)."""
     args = tuple(a.detach().requires_grad_(a.is_floating_point()) if isinstance(a, torch.Tensor) else a for a in args)
     leaves = [a for a in args if isinstance(a, torch.Tensor) and a.requires_grad]
     out = f(*args)
     if not isinstance(out, torch.Tensor) or not out.requires_grad:
-        return (None,) * len(leaves)
+        return Gradients([None] * len(leaves))
     upstream = torch.from_numpy(np.asarray(np.random.RandomState(1).randn(*out.shape))).to(out.dtype)
     try:
-        return torch.autograd.grad(out, leaves, upstream, allow_unused=True)
+        return Gradients(torch.autograd.grad(out, leaves, upstream, allow_unused=True))
     except Exception as error:  # also what the backward of a Function of the learner's own raises
         told = next(iter(str(error).splitlines()), "")
         raise Mistake(f"autograd cannot differentiate it: {type(error).__name__}: {told}") from None
@@ -86,23 +138,26 @@ def finite(found: tuple[torch.Tensor | None, ...], names: tuple[str, ...]) -> No
             raise Mistake(f"the gradient of {name} is not finite in {int((~gradient.isfinite()).sum())} places")
 
 
-def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> None:
-    """Same structure, dtype, shape, values to 1e-9; otherwise say what came, what was expected, where it is worst.
+def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "", tolerance: float = TOLERANCE) -> None:
+    """Same structure, dtype, shape and values; otherwise say what came, what was expected, where it is worst.
 
-    `names` are those of several results.
+    `names` are those of several results; `tolerance` is relative, and absolute below 1.
     """
     if isinstance(want, tuple):
         if not isinstance(got, (tuple, list)) or len(got) != len(want):
             raise Named(f"{len(want)} results are expected, as a tuple; got {_name(got)}")
         for n, (one, other) in enumerate(zip(got, want, strict=True)):
-            same(one, other, what=f"{names[n] if names else f'result {n}'}: ")
+            name = names[n] if names else f"result {n}"
+            if isinstance(want, Gradients) and one is None and other is not None:
+                raise Mistake(f"{name} gets no gradient: is it not used, or cut off by detach?")
+            same(one, other, what=f"{name}: ", tolerance=tolerance)
         return
     if want is None:
         return
     asked = "number" if isinstance(want, float) else "array"
     want = float64(want) if isinstance(want, float) else want
     if got is None:
-        raise Named(what + "nothing came back (None): is a return missing, or a gradient cut off by detach?")
+        raise Named(what + "nothing came back (None): is a return missing?")
     if not isinstance(got, torch.Tensor):
         raise Named(f"{what}one {asked} is expected, got {_name(got)}")
     if got.dtype != want.dtype:
@@ -117,7 +172,7 @@ def same(got: Any, want: Any, names: tuple[str, ...] = (), what: str = "") -> No
             raise Mistake(f"{what}got NaN, expected {_value(want)}")
         at = tuple(nan.nonzero()[0].tolist())
         raise Mistake(f"{what}{int(nan.sum())} of {got.numel()} values are NaN, the first at {at}")
-    differs = ~torch.isclose(got, want, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    differs = ~torch.isclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True)
     if differs.any() and not got.dim():
         raise Mistake(f"{what}got {_value(got)}, expected {_value(want)}{_nearly(got, want)}")
     if differs.any():

@@ -13,18 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from recattn_mini.exercises.spec import Mistake, Named
+from recattn_mini.exercises.spec import Mistake, Named, Raised
 from recattn_mini.learn.judge.time_limit import TooSlow
 
 LINES = 200  # of an answer's prints
-
-
-class Raised(Exception):
-    """The learner's own code raised `error`."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
 
 
 class _Shown(io.TextIOBase):
@@ -60,8 +52,10 @@ class Answer:
         self._names = list(signature.parameters)
         self.is_number = signature.return_annotation is float
         self._quiet = False
+        self.given = ""
 
     def __call__(self, *args: Any) -> Any:
+        self.given = _told(self._names, args)
         kept = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
         self._device = next((a.device for a in args if isinstance(a, torch.Tensor)), None)
         given = [_to_numpy(a) for a in args] if self.is_numpy else args
@@ -72,6 +66,10 @@ class Answer:
             if not torch.equal(before.nan_to_num(), after.detach().nan_to_num()):
                 raise Named(f"the input {name} came back changed: work on a copy, not in place")
         return self._convert(out)
+
+    def unconverted(self, *args: Any) -> Any:
+        """What the learner's own code returns, whatever it is."""
+        return self._run(args)
 
     def _run(self, args: Any) -> Any:
         shown = contextlib.redirect_stdout(_Shown(0 if self._quiet else LINES))
@@ -103,6 +101,16 @@ class Answer:
             except (TypeError, ValueError):  # longdouble, strings, objects, another byte order
                 raise Named(f"dtype {out.dtype}, expected float64, bool or int64") from None
         return out
+
+
+def _told(names: list[str], args: tuple) -> str:
+    """The shapes of one call, for one who looks for the mistake."""
+    parts = [
+        f"{name} ({' '.join(map(str, x.shape))})" if isinstance(x, torch.Tensor) else f"{name} = {x:g}"
+        for name, x in zip(names, args, strict=False)
+        if isinstance(x, (torch.Tensor, int, float))
+    ]
+    return f"\nfor {', '.join(parts)}" if parts else ""
 
 
 def _is_number(x: Any) -> bool:

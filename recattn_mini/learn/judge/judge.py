@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from recattn_mini.exercises import exercise_of, spec_of
-from recattn_mini.exercises.spec import Mistake, Named
-from recattn_mini.learn.judge.answer import Answer, Raised
-from recattn_mini.learn.judge.diagnosis import UNKNOWN, diagnose, known_wrong
+from recattn_mini.exercises.spec import Mistake, Named, Raised
+from recattn_mini.exercises.spec.common import common_checks
+from recattn_mini.learn.judge.answer import Answer
+from recattn_mini.learn.judge.diagnosis import UNKNOWN, diagnose
 from recattn_mini.learn.judge.errors import meaning
 from recattn_mini.learn.judge.forbidden import forbidden_call
 from recattn_mini.learn.judge.time_limit import TooSlow, time_limit
@@ -32,8 +33,9 @@ SECONDS = 5.0  # an answer of lesson size takes milliseconds
 
 
 def checks(spec: ModuleType) -> list[Callable]:
-    """The checks of a spec, in the order they stand there."""
-    return [f for name, f in vars(spec).items() if name.startswith("check_")]
+    """The checks of an exercise: its examples, the spec's own in the order they stand there, what all are asked."""
+    examples, *others = common_checks(spec)
+    return [examples, *(f for name, f in vars(spec).items() if name.startswith("check_")), *others]
 
 
 def keys(spec: ModuleType) -> list[Callable]:
@@ -58,7 +60,6 @@ def judge(learners: Callable, seconds: float | None = None) -> Verdict:
                 judged = _run(verdict, answer, spec)
             if judged.outcome not in ("wrong", "raised"):
                 return judged
-            known_wrong(spec)  # the learner's seconds are not spent on our answers
             with time_limit(limit):
                 return _diagnosed(judged, answer, spec)
         except TooSlow as slow:
@@ -122,8 +123,10 @@ def _as_it_was() -> Iterator[None]:
     """
     stdout, errors, rng = sys.stdout, np.geterr(), np.random.get_state()
     threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    # as a context, a device costs every call of torch some microseconds
+    on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.enable_grad():
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), on_cpu, torch.enable_grad():
             torch.set_num_threads(1)
             yield
     finally:
@@ -137,12 +140,13 @@ def _as_it_was() -> Iterator[None]:
 
 def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
     results, named = list(verdict.results), False
+    by_name = {check.__name__: check for check in checks(spec)}
     for n, result in enumerate(results):
         try:
-            getattr(spec, result.name)(answer)
+            by_name[result.name](answer)
             results[n] = replace(result, held=True)
         except Mistake as mistake:
-            results[n] = replace(result, held=False, seen=str(mistake))
+            results[n] = replace(result, held=False, seen=f"{mistake}{answer.given}")
             if named := isinstance(mistake, Named):
                 break
         except Raised as raised:
@@ -158,13 +162,8 @@ def _run(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
 
 
 def _diagnosed(verdict: Verdict, answer: Answer, spec: ModuleType) -> Verdict:
-    """With the known mistake it is; one that was told already, or raised, is only named where all of it agrees.
-
-    The key is taken in the same form, so that a gradient counts where there is one; a float has none.
-    """
-    key = next(a for a in keys(spec) if inspect.isfunction(a) and a.__name__.endswith("_numpy") == answer.is_numpy)
-    with_gradients = not (answer.is_numpy or answer.is_number)
-    told = diagnose(answer, Answer(key, spec), spec, with_gradients)
+    """With the known mistake it is; one that was told already, or raised, is only named where all of it agrees."""
+    told = diagnose(answer, spec, with_gradients=not (answer.is_numpy or answer.is_number))
     return replace(verdict, diagnosis=told) if verdict.diagnosis or told.startswith("looks like") else verdict
 
 

@@ -1,0 +1,294 @@
+"""What every exercise is asked besides its own checks, as far as it applies, and the mistakes that these catch.
+
+examples   the examples of the docstring, compared as numbers to the digits that are printed
+float32    a PyTorch form keeps the dtype and does not need the range of float64
+device     a PyTorch form works where its inputs are and makes its tensors there
+refused    what the docstring calls an error is a ValueError: `refused()` of the spec, by what is wrong
+"""
+
+import contextlib
+import doctest
+import functools
+import inspect
+import io
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recattn_mini.exercises.spec import Mistake, Named, Raised, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec.places import Places
+
+FLOAT32 = 1e-4  # relative; float32 holds seven digits, and a sum of a few dozen terms loses one or two
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)(?!\w)|True|False")
+
+
+@functools.cache
+def key_of(spec: ModuleType) -> Callable:
+    """The library's function for tensors; where there is one for arrays alone, that one, given tensors."""
+    name = spec.__name__.rsplit(".", 1)[1]
+    if hasattr(spec, name):
+        return getattr(spec, name)
+    of_arrays = getattr(spec, f"{name}_numpy")
+
+    @functools.wraps(of_arrays)
+    def of_tensors(*args: Any) -> Any:
+        out = of_arrays(*(x.numpy() if isinstance(x, torch.Tensor) else x for x in args))
+        return tuple(map(torch.from_numpy, out)) if isinstance(out, tuple) else torch.from_numpy(out)
+
+    return of_tensors
+
+
+@functools.cache
+def common_checks(spec: ModuleType) -> list[Callable]:
+    """Those that apply to the exercise."""
+    applies = {
+        check_examples: True,
+        check_float32: bool(float32_cases(spec)),
+        check_device: bool(cases_elsewhere(spec)),
+        check_refused: hasattr(spec, "refused"),
+    }
+    return [functools.update_wrapper(functools.partial(c, spec), c) for c, does in applies.items() if does]
+
+
+@functools.cache
+def common_mistakes(spec: ModuleType) -> list[Callable]:
+    """Known wrong answers to any exercise: the key, with something done to its inputs or to its results."""
+    key = key_of(spec)
+    made = []
+    if any(1 in x.shape for case in spec.inputs().values() for x in _tensors(key(*case))):
+        made.append(_after(key, squeezed))
+    kinds = {x.dtype for _, want in float32_cases(spec) for x in _tensors(want)}
+    if torch.float32 in kinds:
+        made.append(_before(key, widened))
+    elif torch.float64 in kinds:
+        made.append(_narrowing(key))
+    if cases_elsewhere(spec):
+        made.append(_after(key, made_elsewhere))
+    if hasattr(spec, "refused"):
+        made.append(_nothing_refused(key))
+    return made
+
+
+@wrong("axes of size 1 are squeezed away: keep the shape, also where there is only one of something")
+def squeezed(x: torch.Tensor) -> torch.Tensor:
+    return x.squeeze()
+
+
+@wrong("float32 came in and float64 goes back: the result has the dtype of the inputs")
+def widened(x: Any) -> Any:
+    return x.double() if _is_float(x) else x
+
+
+def _narrowing(key: Callable) -> Callable:
+    @wrong("the result has the float32 of the inputs: it is float64 whatever comes in")
+    def narrowed(*case: Any) -> Any:
+        out, narrow = key(*case), any(_is_float(x) and x.dtype == torch.float32 for x in case)
+        return out.float() if narrow and isinstance(out, torch.Tensor) and out.dtype == torch.float64 else out
+
+    return narrowed
+
+
+@wrong("the result is made on the default device, not on that of the inputs: give it device=….device")
+def made_elsewhere(x: torch.Tensor) -> torch.Tensor:
+    made = torch.empty(x.shape, dtype=x.dtype)
+    return made.copy_(x)
+
+
+def _before(key: Callable, change: Callable) -> Callable:
+    return functools.update_wrapper(lambda *case: key(*map(change, case)), change)
+
+
+def _after(key: Callable, change: Callable) -> Callable:
+    def mistaken(*case: Any) -> Any:
+        out = key(*case)
+        return tuple(map(change, out)) if isinstance(out, tuple) else change(out)
+
+    return functools.update_wrapper(mistaken, change)
+
+
+def _nothing_refused(key: Callable) -> Callable:
+    @wrong("what the docstring calls an error is let through: raise the ValueError that it promises")
+    def nothing_refused(*case: Any) -> Any:
+        try:
+            return key(*case)
+        except ValueError:
+            return None
+
+    return nothing_refused
+
+
+def _tensors(out: Any) -> list[torch.Tensor]:
+    return [x for x in (out if isinstance(out, tuple) else (out,)) if isinstance(x, torch.Tensor)]
+
+
+@teaching
+def check_examples(spec: ModuleType, f: Callable) -> None:
+    "the examples of its docstring come out as they are printed there"
+    learners = getattr(f, "learners", f)
+    key = getattr(spec, learners.__name__, None) or key_of(spec)
+    library = vars(inspect.getmodule(inspect.unwrap(key)))
+    space = {"torch": torch, "np": np, "math": math, "nn": nn, **library, key.__name__: learners}
+    for example in _examples(key):
+        shown = f">>> {example.source.strip()}"
+        try:
+            said = _said_by(example.source, space)
+        except ValueError as error:
+            if example.exc_msg is None:
+                raise Raised(error) from error
+            continue
+        except Exception as error:
+            raise Raised(error) from error
+        if example.exc_msg is not None:
+            raise Mistake(f"{shown}\nis to raise a ValueError, and raised nothing")
+        if not _agree(said, example.want):
+            raise Mistake(
+                f"{shown}\ngave {' '.join(f'{x:g}' for x in said) or 'no number'}, and not\n{example.want.strip()}"
+            )
+
+
+def _examples(key: Callable) -> list[doctest.Example]:
+    """The examples of a function; those of a class stand in its own docstring or in that of `forward`."""
+    parts = [key, vars(key).get("forward")] if inspect.isclass(key) else [key]
+    return [e for part in parts for e in doctest.DocTestParser().get_examples(inspect.getdoc(part) or "")]
+
+
+def _said_by(source: str, space: dict[str, Any]) -> list[float]:
+    """The numbers that an example shows or prints; what the answer itself prints is not among them."""
+    said: list[float] = []
+    hook = sys.displayhook
+    space["print"] = lambda *values, **_: said.extend(n for x in values for n in _numbers(x))
+    try:
+        sys.displayhook = lambda value: said.extend(_numbers(value))
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(source, "an example of the docstring", "single"), space)
+    finally:
+        sys.displayhook = hook
+    return said
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        yield from np.asarray(value, dtype=np.float64).ravel().tolist()
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from _numbers(one)
+    elif isinstance(value, (bool, int, float)):
+        yield float(value)
+    elif value is not None:
+        yield from (_number(text) for text in NUMBER.findall(str(value)))
+
+
+def _number(text: str) -> float:
+    return float({"True": "1", "False": "0"}.get(text, text))
+
+
+def _agree(said: list[float], want: str) -> bool:
+    """The same numbers, each to the digits that are printed."""
+    printed = NUMBER.findall(re.sub(r"(dtype|device|grad_fn)=[^,)]+", "", want))
+    return len(said) == len(printed) and all(map(_near, said, printed))
+
+
+def _near(x: float, printed: str) -> bool:
+    digits, _, exponent = printed.lower().partition("e")
+    off = 0.51 * 10.0 ** (int(exponent or 0) - max(4, len(digits.partition(".")[2])))
+    y = _number(printed)
+    return math.isclose(x, y, rel_tol=0, abs_tol=off) or (math.isnan(x) and math.isnan(y))
+
+
+@torch_only
+def check_float32(spec: ModuleType, f: Callable) -> None:
+    "float32 comes in, as in training: the result has the key's dtype, and is right to float32's digits"
+    for case, want in float32_cases(spec):
+        with torch.no_grad():
+            same(f(*case), want, tolerance=FLOAT32)
+
+
+@functools.cache
+def float32_cases(spec: ModuleType) -> list[tuple[tuple, Any]]:
+    """Inputs in float32 with what the key makes of them, where it loses no more than float32's own digits."""
+    key = key_of(spec)
+    if key.__name__.endswith("_numpy"):
+        return []
+    cases = [tuple(map(_narrowed, case)) for case in spec.inputs().values() if any(map(_is_float, case))]
+    cases = [case for case in cases if not any(isinstance(x, torch.Tensor) and x.is_meta for x in case)]
+    found = []
+    for case in cases:
+        with torch.no_grad(), contextlib.suppress(ValueError):  # a tiny chance may be 0 in float32, and refused
+            want, exact = key(*case), key(*map(widened, case))
+            if any(map(_is_float, _tensors(want))) and _near_enough(want, exact):
+                found.append((case, want))
+    return found
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, torch.Tensor) and x.is_floating_point()
+
+
+def _narrowed(x: Any) -> Any:
+    return x.float() if _is_float(x) else x
+
+
+def _near_enough(want: Any, exact: Any) -> bool:
+    if isinstance(want, tuple):
+        return all(map(_near_enough, want, exact))
+    want, exact = torch.as_tensor(want).double(), torch.as_tensor(exact).double()
+    return want.shape == exact.shape and torch.allclose(want, exact, FLOAT32 / 10, FLOAT32 / 10, equal_nan=True)
+
+
+@torch_only
+def check_device(spec: ModuleType, f: Callable) -> None:
+    "inputs on a GPU: what the answer makes on the way is made there too, and so is the result"
+    if inspect.isclass(getattr(f, "learners", f)):
+        return  # what a module makes when it is built is moved along with it
+    for case in cases_elsewhere(spec):
+        place = place_of_result(f, case)
+        if place == "mixed":
+            raise Named("a tensor that you make meets an input, on a GPU on two devices: give it device=….device")
+        if place == "made":
+            raise Named("the result is made on the default device, not on that of the inputs: give it device=….device")
+
+
+@functools.cache
+def cases_elsewhere(spec: ModuleType) -> list[tuple]:
+    """Inputs with which the key stays where they are, if its docstring says so."""
+    key = key_of(spec)
+    if key.__name__.endswith("_numpy") or "device" not in (key.__doc__ or ""):
+        return []
+    return [case for case in spec.inputs().values() if place_of_result(key, case) == "with the inputs"]
+
+
+def place_of_result(f: Callable, case: tuple) -> str:
+    """Where the result would be if the inputs were on another device; "" where no tensor comes back."""
+    try:
+        with torch.no_grad(), Places() as places:
+            out = f(*case)
+    except Exception:
+        return ""
+    first = out[0] if isinstance(out, (tuple, list)) and out else out
+    if not isinstance(first, torch.Tensor):
+        return ""
+    return "mixed" if places.mixed else "made" if places.is_made(first) else "with the inputs"
+
+
+def check_refused(spec: ModuleType, f: Callable) -> None:
+    "what the docstring calls an error is a ValueError"
+    for what, case in spec.refused().items():
+        try:
+            f(*case)
+        except Raised as raised:
+            if not isinstance(raised.error, ValueError):
+                told = f"{type(raised.error).__name__}: {raised.error}"
+                raise Mistake(f"{what}: a ValueError is expected, got {told}") from None
+        except ValueError:
+            continue
+        else:
+            raise Mistake(f"{what}: a ValueError is expected, and nothing was raised")
