@@ -53,7 +53,7 @@ def run(row: Row) -> str:
     with tempfile.TemporaryDirectory(prefix="recattn-versions-") as folder:
         place = Path(folder)
         _command([python, "-m", "venv", str(place / "venv")])
-        own = str(next((place / "venv").glob("*/python*")))
+        own = str(place / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
         (place / "held-to.txt").write_text("\n".join(row.held_to), encoding="utf-8")
         pip = [own, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", str(place / "held-to.txt")]
         installed = _command([*pip, "-e", f"{ROOT}[dev]"])

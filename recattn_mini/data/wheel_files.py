@@ -51,9 +51,10 @@ class WheelFiles:
         """See to it that the cache holds the files, each with its right checksum, and return their folder."""
         folder = self.cache_folder()
         try:
-            if self._faults(folder):
+            if self._faults(folder) or _partial(folder).exists():
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(folder.with_suffix(".lock")):
+                    shutil.rmtree(_partial(folder), ignore_errors=True)  # left by a process that was killed
                     if faults := self._faults(folder):  # again: another process may have fetched while this one waited
                         self._replace(folder, faults)
         except OSError as error:
@@ -74,9 +75,8 @@ class WheelFiles:
 
     def _replace(self, folder: Path, faults: list[str]) -> None:
         """Fetch into a folder beside `folder`, verify, swap. Whatever goes wrong is raised as an OSError."""
-        partial, damaged = folder.with_suffix(".partial"), folder.with_suffix(".damaged")
+        partial, damaged = _partial(folder), folder.with_suffix(".damaged")
         fresh, wheel = partial / folder.name, partial / self.wheel
-        shutil.rmtree(partial, ignore_errors=True)  # a killed process may have left it; the lock is ours
         try:
             fresh.mkdir(parents=True)
             _download(self.requirement, self.title, partial)
@@ -96,6 +96,10 @@ class WheelFiles:
             os.replace(fresh, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_suffix(".partial")
 
 
 def _sha256(path: Path) -> str:

@@ -7,10 +7,12 @@ lesson's `recattn` metadata holds is written by lessons/build.py. As text, witho
 import hashlib
 import importlib.util
 import json
+from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from recattn_mini.exercises import answer_names
 from recattn_mini.learn import notebook
 
 PACKAGE = Path(__file__).parents[1]
@@ -68,7 +70,20 @@ def build_metadata(lesson: dict[str, Any]) -> dict[str, Any]:
 
 def exercises(lesson: dict[str, Any]) -> dict[str, str]:
     """The id of the cell that asks for it, by answer; where a tool has dropped that, the answers that stand there."""
-    if asked := build_metadata(lesson).get("exercises"):
+    asked = build_metadata(lesson).get("exercises")
+    if asked and isinstance(asked, dict) and all(isinstance(answer, str) for answer in asked.values()):
         return {answer: cell for cell, answer in asked.items()}
     found, broken = notebook.program(lesson, "lesson")
     return dict.fromkeys([*notebook.answers_in(found), *(a for cell in broken for a in cell.answers)], "")
+
+
+def lost(lesson: dict[str, Any], name: str, defined: Collection[str]) -> dict[str, str]:
+    """The answers that a lesson asks for and no cell defines, each with how to get its question back."""
+    ids = {cell.get("id") for _, cell in notebook.code_cells(lesson)}
+    return {
+        answer: f"its cell defines no {answer}: `recattn reset {answer}` makes it the question again"
+        if cell in ids
+        else f"its cell is gone: `recattn reset --lesson {name}` keeps this lesson aside and writes a fresh one"
+        for answer, cell in exercises(lesson).items()
+        if answer in answer_names() and answer not in defined
+    }

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Under nbval the kernels print plain text and no progress bars, add up in one order, and are nobody's progress."""
     if _nbval(config):
-        import tempfile
-
         for name in ("NO_COLOR", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
-        os.environ.setdefault("RECATTN_DATA_DIR", tempfile.mkdtemp(prefix="recattn-nbval-"))
+        if not os.environ.get("RECATTN_DATA_DIR"):
+            _lend_a_data_folder(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Notebook | None":
@@ -34,6 +33,30 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Notebook 
     return Notebook.from_parent(parent, path=file_path)
 
 
+def _lend_a_data_folder(config: pytest.Config) -> None:
+    """A temporary one, for this run; those of runs that were killed are removed: nobody holds their lock any more."""
+    import contextlib
+    import shutil
+    import tempfile
+
+    from filelock import FileLock
+
+    for left in Path(tempfile.gettempdir()).glob("recattn-nbval-*"):
+        with contextlib.suppress(OSError), FileLock(left / "run.lock", timeout=0):
+            shutil.rmtree(left)
+    folder = tempfile.mkdtemp(prefix="recattn-nbval-")
+    lock = FileLock(Path(folder) / "run.lock")
+    lock.acquire()
+    os.environ["RECATTN_DATA_DIR"] = folder
+
+    def give_back() -> None:
+        del os.environ["RECATTN_DATA_DIR"]
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(give_back)
+
+
 def _nbval(config: pytest.Config) -> bool:
     return bool(config.getoption("nbval", False) or config.getoption("nbval_lax", False))
 
@@ -41,21 +64,25 @@ def _nbval(config: pytest.Config) -> bool:
 class Notebook(pytest.File):
     """A lesson as a learner left it."""
 
-    def collect(self) -> Iterator["Exercise"]:
-        """The answers that the notebook defines."""
-        from recattn_mini.learn import notebook
+    def collect(self) -> Iterator["Exercise | Lost"]:
+        """The answers that the notebook defines, and those that it asks for and defines no more."""
+        from recattn_mini.learn import lessons, notebook
 
         try:
-            program, bad = notebook.program(notebook.read(self.path), self.path.name)
-        except ValueError as error:
+            read = notebook.read(self.path)
+            program, bad = notebook.program(read, self.path.name)
+        except (ValueError, OSError) as error:
             raise self.CollectError(str(error)) from None
         broken = {answer: cell.error for cell in bad for answer in cell.answers}
         elsewhere = "\n".join(f"{cell.error.filename} does not parse: {cell.error.msg}" for cell in bad)
-        for answer in dict.fromkeys([*notebook.answers_in(program), *broken]):
+        defined = notebook.defined(program, bad)
+        for answer in defined:
             exercise = Exercise.from_parent(self, name=answer)
             exercise.program, exercise.syntax_error = notebook.needed(program, answer), broken.get(answer)
             exercise.elsewhere = elsewhere
             yield exercise
+        for answer, sentence in lessons.lost(read, self.path.stem, defined).items():
+            yield Lost.from_parent(self, name=answer, sentence=sentence)
 
 
 class Exercise(pytest.Collector):
@@ -120,6 +147,22 @@ class Check(pytest.Item):
         """The heading of a failure."""
         assert self.parent is not None
         return self.path, None, f"{self.parent.name}: {self.name.removeprefix('check_').replace('_', ' ')}"
+
+
+class Lost(pytest.Item):
+    """An answer that the lesson asks for, in a notebook that defines it no more."""
+
+    def __init__(self, sentence: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.sentence = sentence
+
+    def runtest(self) -> None:
+        """Fail: nothing can be judged, and nothing is said about the learner's progress."""
+        pytest.fail(f"{self.name}: {self.sentence}", pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """The heading of a failure."""
+        return self.path, None, self.name
 
 
 class CheckFailed(Exception):
