@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VARIED = ("numpy", "torch", "pytest", "jupyterlab")
 PYTHONS = ("3.10", "3.12", "3.13")
 SUITES = ("tests/metrics", "tests/attention", "tests/data", "tests/learn", "tests/test_shapes.py", "recattn_mini")
+SLOW = ("tests/learn/test_lessons.py", "tests/learn/test_learner.py")  # they run whole lessons
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def run(row: Row) -> str:
             f"print(platform.python_version(), *map(m.version, {VARIED}), sep=' | ')"
         )
         versions = _command([own, "-c", code]).stdout.strip()
-        tests = _command([own, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES])
+        tests = _command(
+            [own, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES, *(f"--ignore={file}" for file in SLOW)]
+        )
         for line in re.findall(r"^(?:FAILED|ERROR) .*", tests.stdout, flags=re.MULTILINE):
             print(f"{row.name}: {line}", file=sys.stderr)
         return _told(row, versions, _last(tests.stdout))

@@ -166,8 +166,8 @@ def program(notebook: dict[str, Any], name: str) -> tuple[list[Statement], list[
 
 
 def _as_syntax_error(error: Exception, file: str) -> SyntaxError:
-    """A lone surrogate, or an expression nested thousands deep: Python names neither a file nor a line."""
-    if isinstance(error, SyntaxError):
+    """Of a lone surrogate, a null or an expression nested thousands deep Python names neither a file nor a line."""
+    if isinstance(error, SyntaxError) and error.filename:
         return error
     return SyntaxError(f"Python cannot read this cell ({type(error).__name__}: {error})", (file, 1, None, None))
 

@@ -1,9 +1,13 @@
 """`pytest 01_….ipynb`: every outcome a learner can meet, as the learner reads it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from recattn_mini.exercises import answer_source
 
@@ -217,3 +221,67 @@ def test_nbval_gets_the_notebooks_it_asks_for(learner: Learner, monkeypatch: pyt
     told = learner.runs("-p", "nbval", "--nbval", "--collect-only", "-q")
     assert "Cell 1" in told
     assert "check_" not in told
+
+
+@pytest.mark.parametrize(
+    "hopeless",
+    ["x = '\ud800'", "x = " + "1 + " * 5_000 + "1", f"x = {'-' * 5_000}1"],
+    ids=["surrogate", "sum", "signs"],
+)
+def test_a_hopeless_cell_is_named_and_the_others_are_judged(learner: Learner, hopeless: str):
+    torch_form = notebook.solved(answer_source("softmax"), "softmax")
+    learner.writes(IMPORTS, f"{hopeless}\ndef softmax_numpy(x):\n    return x", torch_form)
+    told = learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
+    assert "Python cannot read this cell" in told
+    assert "in 01_tiny.ipynb, cell 2" in told
+
+
+@pytest.mark.parametrize(
+    ("cells", "way_back"),
+    [
+        ([IMPORTS], "its cell is gone: `recattn reset --lesson 01_tiny` keeps this lesson aside"),
+        ([IMPORTS, WRONG.replace("max_n", "mxa_n")], "defines no softmax_numpy: `recattn reset softmax_numpy` makes"),
+    ],
+)
+def test_a_question_that_is_gone_is_told_with_the_way_back(learner: Learner, cells: list[str], way_back: str):
+    path = learner.writes(*cells, notebook.solved(answer_source("softmax"), "softmax"))
+    edited = json.loads(path.read_text("utf-8"))
+    asked = {"cell-1": "softmax_numpy", "cell-9": "softmax", "cell-8": "of_a_version_to_come"}
+    edited["cells"][-1]["id"] = "cell-9"
+    path.write_text(json.dumps(edited | {"metadata": {"recattn": {"exercises": asked}}}), "utf-8")
+    told = learner.runs(passed=CHECKS + 1, failed=1)
+    assert way_back in told
+    assert "Traceback" not in told
+    assert way_back in learner.runs("01_tiny.ipynb::softmax_numpy", failed=1)
+
+
+def test_a_notebook_that_is_no_file_is_not_waited_for(learner: Learner):
+    learner.writes(IMPORTS, RIGHT)
+    os.mkfifo(learner.pytester.path / "02_pipe.ipynb")
+    (learner.pytester.path / "03_gone.ipynb").symlink_to("nowhere")
+    ran = subprocess.run([sys.executable, "-m", "pytest", *learner.plugin], capture_output=True, text=True, timeout=60)
+    assert f"{CHECKS} passed" in ran.stdout
+
+
+def test_nbvals_progress_is_nobodys_and_leaves_nothing(learner: Learner, tmp_path: Path, monkeypatch):
+    """Nor does a run that was killed, once there is another; one that goes on keeps its folder."""
+    monkeypatch.delenv("RECATTN_DATA_DIR")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    learner.writes("import os; print(os.environ['RECATTN_DATA_DIR'])")
+    command = [sys.executable, "-m", "pytest", *learner.plugin, "-p", "nbval", "--nbval-lax", "-q"]
+    alive, killed = tmp_path / "recattn-nbval-alive", tmp_path / "recattn-nbval-killed"
+    for folder in (alive, killed):
+        folder.mkdir()
+        (folder / "run.lock").touch()
+    with FileLock(alive / "run.lock"):
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert "1 passed" in ran.stdout
+    assert [p.name for p in tmp_path.glob("recattn-nbval-*")] == [alive.name]
+
+
+def test_nbval_makes_no_folder_where_there_is_one(learner: Learner, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    learner.writes(IMPORTS)
+    command = [sys.executable, "-m", "pytest", *learner.plugin, "-p", "nbval", "--nbval", "--collect-only", "-q"]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert not list(tmp_path.glob("recattn-nbval-*"))
