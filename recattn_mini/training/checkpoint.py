@@ -1,7 +1,9 @@
-"""Checkpoints: a file that is either the old one or the new one, never half of it, and never runs code when read.
+"""Checkpoints: a file that is either the old one or the new one, never half of it, read as tensors and numbers only.
 
 Rule   Written beside its place, flushed to the disk, then renamed over it: killed at any moment, a process leaves a
-       whole file. Read with `weights_only=True`: a stranger's pickle can do anything, tensors and numbers cannot.
+       whole file. Read with `weights_only=True`, which refuses whatever else a pickle can do. That is a guard, not a
+       promise: it had ways around it up to PyTorch 2.5.1 (CVE-2025-32434) and below 2.10 (CVE-2026-24747), as public
+       pages report. So this package asks for 2.10, and a stranger's checkpoint stays a stranger's.
 Asked  "Training dies at epoch 30 of 40. What must have been saved?" Not the weights alone: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
 """
