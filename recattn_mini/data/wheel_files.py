@@ -6,6 +6,7 @@ Rule   Files placed into the folder by hand will do. A damaged or incomplete fol
        `.damaged`. Processes wait for each other. A fetch that fails or is interrupted leaves nothing but a lock file.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -51,12 +52,14 @@ class WheelFiles:
         """See to it that the cache holds the files, each with its right checksum, and return their folder."""
         folder = self.cache_folder()
         try:
-            if self._faults(folder) or _partial(folder).exists():
+            if self._faults(folder):
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(folder.with_suffix(".lock")):
-                    shutil.rmtree(_partial(folder), ignore_errors=True)  # left by a process that was killed
                     if faults := self._faults(folder):  # again: another process may have fetched while this one waited
                         self._replace(folder, faults)
+            elif (partial := folder.with_suffix(".partial")).exists():  # of a killed process, before all was well
+                with contextlib.suppress(OSError), FileLock(folder.with_suffix(".lock"), timeout=0):
+                    shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
             raise DataUnavailable(
                 f"{self.title} is not in {folder} ({', '.join(self._faults(folder))}) and could not be fetched "
@@ -75,8 +78,9 @@ class WheelFiles:
 
     def _replace(self, folder: Path, faults: list[str]) -> None:
         """Fetch into a folder beside `folder`, verify, swap. Whatever goes wrong is raised as an OSError."""
-        partial, damaged = _partial(folder), folder.with_suffix(".damaged")
+        partial, damaged = folder.with_suffix(".partial"), folder.with_suffix(".damaged")
         fresh, wheel = partial / folder.name, partial / self.wheel
+        shutil.rmtree(partial, ignore_errors=True)  # a killed process may have left it; the lock is ours
         try:
             fresh.mkdir(parents=True)
             _download(self.requirement, self.title, partial)
@@ -96,10 +100,6 @@ class WheelFiles:
             os.replace(fresh, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_suffix(".partial")
 
 
 def _sha256(path: Path) -> str:
