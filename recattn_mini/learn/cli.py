@@ -251,8 +251,9 @@ def _memory() -> Path:
 
 def _remembered() -> Path | None:
     try:
-        return Path(_memory().read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
+        folder = Path(files.read(_memory()).decode("utf-8").strip())
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError):
         return None
 
 
@@ -301,7 +302,7 @@ def _reset_lesson(folder: Path, lesson: str) -> None:
             f"no one lesson begins with {lesson!r}; there are {', '.join(lessons.lesson_names()) or 'none'}"
         )
     path, fresh = folder / f"{found[0]}.ipynb", lessons.fresh(found[0])
-    if path.exists():
+    if os.path.lexists(path):
         if files.read(path).decode("utf-8", "replace") == fresh:
             say(f"{_short(path)} is as it was: nothing to do")
             return

@@ -169,7 +169,7 @@ def _as_syntax_error(error: Exception, file: str) -> SyntaxError:
     """Of a lone surrogate, a null or an expression nested thousands deep Python names neither a file nor a line."""
     if isinstance(error, SyntaxError) and error.filename:
         return error
-    return SyntaxError(f"Python cannot read this cell ({type(error).__name__}: {error})", (file, 1, None, None))
+    return SyntaxError(f"this cell cannot be read ({type(error).__name__}: {error})", (file, 1, None, None))
 
 
 def answers_in(found: Iterable[Statement]) -> list[str]:

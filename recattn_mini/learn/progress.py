@@ -7,6 +7,7 @@ understood stay. A file that cannot be read is not written either.
 import contextlib
 import json
 import os
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -110,7 +111,7 @@ def _understood() -> tuple[dict[str, Entry], str]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return {}, f"{type(error).__name__}: {error}"
     unknown = [*(kept.keys() - {"version", "exercises"}), *(name for name, entry in entries.items() if entry is None)]
-    problem = f"no sense in {', '.join(sorted(unknown))}" if unknown else ""
+    problem = f"no sense in {textwrap.shorten(', '.join(map(repr, sorted(unknown))), 200)}" if unknown else ""
     return {name: entry for name, entry in entries.items() if entry is not None}, problem
 
 
@@ -140,5 +141,5 @@ def _mended() -> tuple[dict[str, Entry], str]:
         raise OSError(f"it is damaged ({problem}) and cannot be kept aside: {error}") from None
     note = f"the progress file could not be understood ({problem}); it is kept as {kept}"
     if known:
-        note += f"; what it says of {', '.join(sorted(known))} stays"
+        note += f"; the entries that can be understood stay: {len(known)}"
     return known, note

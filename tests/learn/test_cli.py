@@ -495,3 +495,30 @@ def test_a_hint_waits_for_nothing_heavy(name: str):
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def remembered_pipe(memory: Path) -> None:
+    os.mkfifo(memory)
+
+
+def remembered_name_too_long(memory: Path) -> None:
+    memory.write_text("x" * 100_000)
+
+
+def remembered_null(memory: Path) -> None:
+    memory.write_bytes(b"/a\0b")
+
+
+@pytest.mark.parametrize("made", [remembered_pipe, remembered_name_too_long, remembered_null])
+def test_what_is_remembered_may_be_damaged(package: Path, made: Callable[[Path], None]):
+    made(progress.path().with_name("lessons.txt"))
+    code = "from recattn_mini.learn.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "exercises hold" in ran.stdout
+
+
+def test_reset_of_a_lesson_that_is_a_link_to_nothing_names_it(lesson: Path, tmp_path: Path):
+    lesson.unlink()
+    lesson.symlink_to(tmp_path / "gone" / "away.ipynb")
+    assert "01_tiny.ipynb" in recattn("reset", "--lesson", "01", code=1)

@@ -232,7 +232,7 @@ def test_a_hopeless_cell_is_named_and_the_others_are_judged(learner: Learner, ho
     torch_form = notebook.solved(answer_source("softmax"), "softmax")
     learner.writes(IMPORTS, f"{hopeless}\ndef softmax_numpy(x):\n    return x", torch_form)
     told = learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
-    assert "Python cannot read this cell" in told
+    assert "this cell cannot be read" in told
     assert "in 01_tiny.ipynb, cell 2" in told
 
 
@@ -285,3 +285,20 @@ def test_nbval_makes_no_folder_where_there_is_one(learner: Learner, tmp_path: Pa
     command = [sys.executable, "-m", "pytest", *learner.plugin, "-p", "nbval", "--nbval", "--collect-only", "-q"]
     subprocess.run(command, capture_output=True, timeout=60, check=True)
     assert not list(tmp_path.glob("recattn-nbval-*"))
+
+
+def test_a_notebook_of_another_user_is_named(learner: Learner, monkeypatch: pytest.MonkeyPatch):
+    learner.writes(IMPORTS, RIGHT)
+    learner.writes(IMPORTS, name="02_theirs.ipynb")
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:  # permissions do not bind root
+        if path.name == "02_theirs.ipynb":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    told = learner.runs("--continue-on-collection-errors", passed=CHECKS, errors=1)
+    assert "[Errno 13] Permission denied: " in told
+    assert "02_theirs.ipynb" in told
+    assert "Traceback" not in told

@@ -110,9 +110,17 @@ def test_one_bad_entry_loses_that_entry_alone(entry: object):
     assert known["ndcg"].held
     assert kept.read_bytes() == damaged
     assert "softmax" in note
-    assert note.endswith("; what it says of ndcg stays")
+    assert note.endswith("; the entries that can be understood stay: 1")
     assert progress.record(WRONG) == ""
     assert progress.read()[0].keys() == {"ndcg", "softmax"}
+
+
+def test_names_in_a_damaged_file_do_not_flood_the_sentence():
+    names = {"x" * 10_000: 1, "\x1b[2J": 1}
+    progress.path().write_text(json.dumps({"version": 1, "exercises": names}))
+    note = progress.record(HOLDS)
+    assert len(note) < 500
+    assert note.isprintable()
 
 
 def test_what_else_a_file_says_is_kept_aside_before_it_is_dropped():
@@ -198,9 +206,9 @@ def test_what_can_be_neither_understood_nor_kept_aside_stays(open_folder: Path):
     file.chmod(0o644)
     (open_folder / "kept").mkdir(mode=0o755)
     before = file.read_bytes()
-    told = as_another_user("print(progress.record(Verdict('ndcg', 'holds')), progress.holds('softmax'))", open_folder)
-    assert "progress cannot be kept: it is damaged (no sense in auc) and cannot be kept aside: " in told
-    assert '(True, "progress cannot be read: it is damaged (no sense in auc)' in told
+    told = as_another_user("print(progress.record(Verdict('ndcg', 'holds')), *progress.holds('softmax'))", open_folder)
+    assert "progress cannot be kept: it is damaged (no sense in 'auc') and cannot be kept aside: " in told
+    assert "True progress cannot be read: it is damaged (no sense in 'auc')" in told
     assert file.read_bytes() == before
 
 
