@@ -255,14 +255,6 @@ def test_a_question_that_is_gone_is_told_with_the_way_back(learner: Learner, cel
     assert way_back in learner.runs("01_tiny.ipynb::softmax_numpy", failed=1)
 
 
-def test_a_notebook_that_is_no_file_is_not_waited_for(learner: Learner):
-    learner.writes(IMPORTS, RIGHT)
-    os.mkfifo(learner.pytester.path / "02_pipe.ipynb")
-    (learner.pytester.path / "03_gone.ipynb").symlink_to("nowhere")
-    ran = subprocess.run([sys.executable, "-m", "pytest", *learner.plugin], capture_output=True, text=True, timeout=60)
-    assert f"{CHECKS} passed" in ran.stdout
-
-
 def test_nbvals_progress_is_nobodys_and_leaves_nothing(learner: Learner, tmp_path: Path, monkeypatch):
     """Nor does a run that was killed, once there is another; one that goes on keeps its folder."""
     monkeypatch.delenv("RECATTN_DATA_DIR")
