@@ -1,7 +1,6 @@
 """`pytest 01_….ipynb`: every outcome a learner can meet, as the learner reads it."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
