@@ -19,7 +19,6 @@ from recattn_mini import attention
 from recattn_mini.shapes import Expected
 
 FOLDER = Path(attention.__file__).parent
-PARTS = {"softmax_parts"}  # half of an answer, for other functions: in float32, and without a gradient of its own
 LEAD = (2, 7)  # the axes "..." and "*"
 
 
@@ -41,7 +40,7 @@ def defined(kind):
         *folder, file = path.relative_to(FOLDER).with_suffix("").parts
         module = importlib.import_module(".".join([attention.__name__, *folder, file]))
         for name, member in inspect.getmembers(module, kind):
-            if member.__module__ == module.__name__ and not name.startswith("_") and name not in PARTS:
+            if member.__module__ == module.__name__ and not name.startswith("_"):
                 found[".".join([*folder, name])] = member
     return found
 
