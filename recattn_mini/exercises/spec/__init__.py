@@ -90,7 +90,9 @@ def drawn_once(inputs: Callable[[], dict[str, tuple]]) -> Callable[[], dict[str,
 
 def copy_of(x: Any) -> Any:
     """A tensor with numbers of its own, in the same memory layout; anything else as it is."""
-    return x.clone() if isinstance(x, torch.Tensor) else x
+    if not isinstance(x, torch.Tensor) or 0 in x.stride():
+        return x.clone() if isinstance(x, torch.Tensor) else x
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)  # clone closes gaps
 
 
 def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:
