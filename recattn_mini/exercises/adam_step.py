@@ -147,182 +147,173 @@ def _given(**changes: Callable[[Any], Any]) -> Callable:
     return replaced
 
 
-MISTAKES: dict[str, dict[str, tuple[str, Callable]]] = {
-    "corrected": {
-        "not_corrected": (
-            "no bias correction: m and v start at 0 and are too small at first. Divide by 1 - β₁ᵗ and 1 - β₂ᵗ",
-            lambda m, v, t, b1, b2: (m, v),
-        ),
-        "only_m_corrected": (
-            "v is not corrected: the first steps are 1/√(1-β₂) = 32 times too long. Divide it by 1 - β₂ᵗ",
-            lambda m, v, t, b1, b2: (m / (1 - b1**t), v),
-        ),
-        "only_v_corrected": (
-            "m is not corrected: the first step is a tenth of what it should be. Divide it by 1 - β₁ᵗ",
-            lambda m, v, t, b1, b2: (m, v / (1 - b2**t)),
-        ),
-        "corrected_as_in_the_first_step": (
-            "1 - β where 1 - βᵗ belongs: that is right in the first step only",
-            lambda m, v, t, b1, b2: corrected(m, v, 1, b1, b2),
-        ),
-        "corrected_in_the_first_step_only": (
-            "only the first step is corrected: divide by 1 - β₁ᵗ and 1 - β₂ᵗ in every step",
-            lambda m, v, t, b1, b2: corrected(m, v, t, b1, b2) if t == 1 else (m, v),
-        ),
-        "product_for_power": (
-            "β · t where βᵗ belongs: with t it goes beyond 1, and the divisor below 0",
-            lambda m, v, t, b1, b2: (m / (1 - b1 * t), v / (1 - b2 * t)),
-        ),
-        "step_from_zero": (
-            "steps counted from 0: in the first one 1 - β⁰ is 0. Here the first step is 1",
-            lambda m, v, t, b1, b2: corrected(m, v, t - 1, b1, b2),
-        ),
-        "step_counted_twice": (
-            "1 is added to the step: what comes in is the number of this step already",
-            lambda m, v, t, b1, b2: corrected(m, v, t + 1, b1, b2),
-        ),
-        "corrected_outside_the_root": (
-            "the correction of v stands outside the root: it is √(v / (1 - β₂ᵗ))",
-            lambda m, v, t, b1, b2: (m / (1 - b1**t), v / (1 - b2**t) ** 2),
-        ),
-        "corrected_with_one_beta": (
-            "both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ",
-            lambda m, v, t, b1, b2: corrected(m, v, t, b1, b1),
-        ),
-        "corrected_with_betas_swapped": (
-            "the betas have changed places in the correction: m was averaged with β₁, v with β₂",
-            lambda m, v, t, b1, b2: corrected(m, v, t, b2, b1),
-        ),
-        "corrections_multiplied": (
-            "the corrections are multiplied in: m and v were too small, and become smaller. Divide by 1 - βᵗ",
-            lambda m, v, t, b1, b2: (m * (1 - b1**t), v * (1 - b2**t)),
-        ),
-    },
-    "quotient": {
-        "epsilon_inside": ("ε inside the root, where it becomes √ε: it is √v̂ + ε", lambda m, v, e: m / (v + e).sqrt()),
-        "epsilon_as_a_floor": (
-            "√v̂ is raised to ε where it is smaller: ε is added to every root",
-            lambda m, v, e: m / v.sqrt().clamp(min=e),
-        ),
-        "epsilon_beside": (
-            "m / √v + ε adds ε to the quotient, and 0 / 0 stays NaN: parentheses, m / (√v + ε)",
-            lambda m, v, e: m / v.sqrt() + e,
-        ),
-        "root_forgotten": ("divided by v̂ + ε: the root is forgotten, it is √v̂ + ε", lambda m, v, e: m / (v + e)),
-        "v_not_used": ("v is not used: without / √v̂ this is SGD with momentum", lambda m, v, e: m),
-        "sign_of_m": ("the step is the sign of m: it is m̂ / (√v̂ + ε)", lambda m, v, e: m.sign()),
-        "uphill": ("the sign: the step goes down the gradient, so it is subtracted", lambda *x: -quotient(*x)),
-    },
-    "mean": {
-        "m_is_a_sum": (
-            "1 - β₁ is missing, as in the momentum of SGD: it weighs g in m",
-            lambda g, m, b1, b2: b1 * m + g,
-        ),
-    },
-    "square": {
-        "v_without_its_weight": (
-            "1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32",
-            lambda g, m, v, b1, b2: b2 * v + g**2,
-        ),
-        "v_with_beta_1": (
-            "β₁ is in the mean of v, and β₂ in its correction: v has β₂ in both",
-            lambda g, m, v, b1, b2: mean_square(g, m, v, b2, b1),
-        ),
-        "gradient_not_squared": (
-            "v is a mean of the gradient, not of its square: it turns negative, and its root NaN",
-            lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g,
-        ),
-        "modulus_for_square": (
-            "v is a mean of |g|: it is the mean of g², and the root is taken of that",
-            lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g.abs(),
-        ),
-        "v_of_m": ("v is a mean of m²: it is the mean of g²", lambda g, m, *others: mean_square(m, m, *others)),
-        "adabelief": ("(g - m)² instead of g²: that is AdaBelief", lambda g, m, *x: mean_square(g - m, m, *x)),
-        "adamax": (
-            "v is the larger of β₂ v and |g|: that is AdaMax. In Adam v is a mean of g²",
-            lambda g, m, v, b1, b2: torch.maximum(b2 * v, g.abs()),
-        ),
-        "amsgrad": ("v never falls: that is AMSGrad", lambda g, m, v, *b: torch.maximum(v, mean_square(g, m, v, *b))),
-        "one_v_for_all": (
-            "one mean square for the whole array: every number has its own",
-            lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).mean(),
-        ),
-        "v_of_the_norm": (
-            "v of the squared length of the whole gradient: every number has its own",
-            lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).sum(),
-        ),
-    },
-    "given": {
-        "epsilon_before_the_correction": (
-            "ε before the correction, as in Keras: (√v + ε) / √(1 - β₂ᵗ) enlarges ε in the first steps. It is √v̂ + ε",
-            _given(eps=lambda a: a.eps / (1 - a.beta_2**a.step) ** 0.5),
-        ),
-        "epsilon_forgotten": ("ε is forgotten: what never had a gradient gets 0 / 0", _given(eps=lambda a: 0.0)),
-        "epsilon_written_out": ("ε is not used: 1e-8 is only its default", _given(eps=lambda a: 1e-8)),
-        "rate_written_out": ("the learning rate is not used: 1e-3 is only its default", _given(rate=lambda a: 1e-3)),
-        "betas_written_out": (
-            "0.9 and 0.999 are written into the formulas: the betas are arguments",
-            _given(beta_1=lambda a: 0.9, beta_2=lambda a: 0.999),
-        ),
-        "betas_swapped": (
-            "the betas have changed places: β₁ is that of m, β₂ that of v",
-            _given(beta_1=lambda a: a.beta_2, beta_2=lambda a: a.beta_1),
-        ),
-        "one_beta": ("β₁ for both moments: v has β₂, a far longer memory", _given(beta_2=lambda a: a.beta_1)),
-        "rate_over_root_of_step": (
-            "the rate is divided by the root of the step: the paper's proof does that, its algorithm does not",
-            _given(rate=lambda a: a.rate / a.step**0.5),
-        ),
-        "l2_in_the_gradient": (
-            "0.01 · parameter is added to the gradient, which is L2: no decay is asked for",
-            _given(gradient=lambda a: a.gradient + 0.01 * a.parameter),
-        ),
-        "decayed": (
-            "the parameter is decayed by 0.01, as in AdamW: no decay is asked for",
-            _given(parameter=lambda a: (1 - a.rate * 0.01) * a.parameter),
-        ),
-        "clipped": (
-            "the gradient is clipped to a norm of 1: it comes in as it is",
-            _given(gradient=lambda a: a.gradient / max(1, a.gradient.norm())),
-        ),
-        "only_the_change": (
-            "only the change comes back, or it was not subtracted from the parameter",
-            _given(parameter=lambda a: 0 * a.parameter),
-        ),
-    },
-    "results": {
-        "moments_not_kept": (
-            "m and v come back as they came in: the next step knows nothing of this gradient",
-            lambda new, parameter, g, m, v, *others: (new[0], m, v),
-        ),
-        "corrected_moments_returned": (
-            "the corrected moments come back: the next step would correct them once more. Keep m and v as they are",
-            lambda new, p, g, m, v, t, rate, b1, b2, eps: (new[0], *corrected(new[1], new[2], t, b1, b2)),
-        ),
-        "root_returned": ("the root of v comes back: keep v itself", lambda new, *case: (*new[:2], new[2].sqrt())),
-        "lazy": (
-            "what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on",
-            lambda new, p, g, *old: tuple(torch.where(g == 0, *x) for x in zip((p, *old[:2]), new, strict=True)),
-        ),
-        "frozen_where_the_gradient_is_0": (
-            "a parameter whose gradient is 0 is not moved, while its moments decay: it moves on by m, as all do",
-            lambda new, parameter, g, *others: (torch.where(g == 0, parameter, new[0]), *new[1:]),
-        ),
-        "moments_swapped": (
-            "m and v have changed places: it is parameter, m, v",
-            lambda new, *case: (new[0], *new[:0:-1]),
-        ),
-        "parameter_last": (
-            "the parameter comes back last: it is parameter, m, v",
-            lambda new, *case: (*new[1:], new[0]),
-        ),
-        "only_the_parameter": (
-            "only the parameter comes back: m and v are needed for the next step",
-            lambda new, *case: new[0],
-        ),
-    },
+CORRECTED = {
+    "not_corrected": (
+        "no bias correction: m and v start at 0 and are too small at first. Divide by 1 - β₁ᵗ and 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: (m, v),
+    ),
+    "only_m_corrected": (
+        "v is not corrected: the first steps are 1/√(1-β₂) = 32 times too long. Divide it by 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: (m / (1 - b1**t), v),
+    ),
+    "only_v_corrected": (
+        "m is not corrected: the first step is a tenth of what it should be. Divide it by 1 - β₁ᵗ",
+        lambda m, v, t, b1, b2: (m, v / (1 - b2**t)),
+    ),
+    "corrected_as_in_the_first_step": (
+        "1 - β where 1 - βᵗ belongs: that is right in the first step only",
+        lambda m, v, t, b1, b2: corrected(m, v, 1, b1, b2),
+    ),
+    "corrected_in_the_first_step_only": (
+        "only the first step is corrected: divide by 1 - β₁ᵗ and 1 - β₂ᵗ in every step",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b1, b2) if t == 1 else (m, v),
+    ),
+    "product_for_power": (
+        "β · t where βᵗ belongs: with t it goes beyond 1, and the divisor below 0",
+        lambda m, v, t, b1, b2: (m / (1 - b1 * t), v / (1 - b2 * t)),
+    ),
+    "step_from_zero": (
+        "steps counted from 0: in the first one 1 - β⁰ is 0. Here the first step is 1",
+        lambda m, v, t, b1, b2: corrected(m, v, t - 1, b1, b2),
+    ),
+    "step_counted_twice": (
+        "1 is added to the step: what comes in is the number of this step already",
+        lambda m, v, t, b1, b2: corrected(m, v, t + 1, b1, b2),
+    ),
+    "corrected_outside_the_root": (
+        "the correction of v stands outside the root: it is √(v / (1 - β₂ᵗ))",
+        lambda m, v, t, b1, b2: (m / (1 - b1**t), v / (1 - b2**t) ** 2),
+    ),
+    "corrected_with_one_beta": (
+        "both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b1, b1),
+    ),
+    "corrected_with_betas_swapped": (
+        "the betas have changed places in the correction: m was averaged with β₁, v with β₂",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b2, b1),
+    ),
+    "corrections_multiplied": (
+        "the corrections are multiplied in: m and v were too small, and become smaller. Divide by 1 - βᵗ",
+        lambda m, v, t, b1, b2: (m * (1 - b1**t), v * (1 - b2**t)),
+    ),
 }
-OF_PARTS = mistakes_of(answer, MISTAKES)
+QUOTIENT = {
+    "epsilon_inside": ("ε inside the root, where it becomes √ε: it is √v̂ + ε", lambda m, v, e: m / (v + e).sqrt()),
+    "epsilon_as_a_floor": (
+        "√v̂ is raised to ε where it is smaller: ε is added to every root",
+        lambda m, v, e: m / v.sqrt().clamp(min=e),
+    ),
+    "epsilon_beside": (
+        "m / √v + ε adds ε to the quotient, and 0 / 0 stays NaN: parentheses, m / (√v + ε)",
+        lambda m, v, e: m / v.sqrt() + e,
+    ),
+    "root_forgotten": ("divided by v̂ + ε: the root is forgotten, it is √v̂ + ε", lambda m, v, e: m / (v + e)),
+    "v_not_used": ("v is not used: without / √v̂ this is SGD with momentum", lambda m, v, e: m),
+    "sign_of_m": ("the step is the sign of m: it is m̂ / (√v̂ + ε)", lambda m, v, e: m.sign()),
+    "uphill": ("the sign: the step goes down the gradient, so it is subtracted", lambda *x: -quotient(*x)),
+}
+MEAN = {
+    "m_is_a_sum": ("1 - β₁ is missing, as in the momentum of SGD: it weighs g in m", lambda g, m, b1, b2: b1 * m + g)
+}
+SQUARE = {
+    "v_without_its_weight": (
+        "1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32",
+        lambda g, m, v, b1, b2: b2 * v + g**2,
+    ),
+    "v_with_beta_1": (
+        "β₁ is in the mean of v, and β₂ in its correction: v has β₂ in both",
+        lambda g, m, v, b1, b2: mean_square(g, m, v, b2, b1),
+    ),
+    "gradient_not_squared": (
+        "v is a mean of the gradient, not of its square: it turns negative, and its root NaN",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g,
+    ),
+    "modulus_for_square": (
+        "v is a mean of |g|: it is the mean of g², and the root is taken of that",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g.abs(),
+    ),
+    "v_of_m": ("v is a mean of m²: it is the mean of g²", lambda g, m, *others: mean_square(m, m, *others)),
+    "adabelief": ("(g - m)² instead of g²: that is AdaBelief", lambda g, m, *x: mean_square(g - m, m, *x)),
+    "adamax": (
+        "v is the larger of β₂ v and |g|: that is AdaMax. In Adam v is a mean of g²",
+        lambda g, m, v, b1, b2: torch.maximum(b2 * v, g.abs()),
+    ),
+    "amsgrad": ("v never falls: that is AMSGrad", lambda g, m, v, *b: torch.maximum(v, mean_square(g, m, v, *b))),
+    "one_v_for_all": (
+        "one mean square for the whole array: every number has its own",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).mean(),
+    ),
+    "v_of_the_norm": (
+        "v of the squared length of the whole gradient: every number has its own",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).sum(),
+    ),
+}
+GIVEN = {
+    "epsilon_before_the_correction": (
+        "ε before the correction, as in Keras: (√v + ε) / √(1 - β₂ᵗ) enlarges ε in the first steps. It is √v̂ + ε",
+        _given(eps=lambda a: a.eps / (1 - a.beta_2**a.step) ** 0.5),
+    ),
+    "epsilon_forgotten": ("ε is forgotten: what never had a gradient gets 0 / 0", _given(eps=lambda a: 0.0)),
+    "epsilon_written_out": ("ε is not used: 1e-8 is only its default", _given(eps=lambda a: 1e-8)),
+    "rate_written_out": ("the learning rate is not used: 1e-3 is only its default", _given(rate=lambda a: 1e-3)),
+    "betas_written_out": (
+        "0.9 and 0.999 are written into the formulas: the betas are arguments",
+        _given(beta_1=lambda a: 0.9, beta_2=lambda a: 0.999),
+    ),
+    "betas_swapped": (
+        "the betas have changed places: β₁ is that of m, β₂ that of v",
+        _given(beta_1=lambda a: a.beta_2, beta_2=lambda a: a.beta_1),
+    ),
+    "one_beta": ("β₁ for both moments: v has β₂, a far longer memory", _given(beta_2=lambda a: a.beta_1)),
+    "rate_over_root_of_step": (
+        "the rate is divided by the root of the step: the paper's proof does that, its algorithm does not",
+        _given(rate=lambda a: a.rate / a.step**0.5),
+    ),
+    "l2_in_the_gradient": (
+        "0.01 · parameter is added to the gradient, which is L2: no decay is asked for",
+        _given(gradient=lambda a: a.gradient + 0.01 * a.parameter),
+    ),
+    "decayed": (
+        "the parameter is decayed by 0.01, as in AdamW: no decay is asked for",
+        _given(parameter=lambda a: (1 - a.rate * 0.01) * a.parameter),
+    ),
+    "clipped": (
+        "the gradient is clipped to a norm of 1: it comes in as it is",
+        _given(gradient=lambda a: a.gradient / max(1, a.gradient.norm())),
+    ),
+    "only_the_change": (
+        "only the change comes back, or it was not subtracted from the parameter",
+        _given(parameter=lambda a: 0 * a.parameter),
+    ),
+}
+RESULTS = {
+    "moments_not_kept": (
+        "m and v come back as they came in: the next step knows nothing of this gradient",
+        lambda new, parameter, g, m, v, *others: (new[0], m, v),
+    ),
+    "corrected_moments_returned": (
+        "the corrected moments come back: the next step would correct them once more. Keep m and v as they are",
+        lambda new, p, g, m, v, t, rate, b1, b2, eps: (new[0], *corrected(new[1], new[2], t, b1, b2)),
+    ),
+    "root_returned": ("the root of v comes back: keep v itself", lambda new, *case: (*new[:2], new[2].sqrt())),
+    "lazy": (
+        "what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on",
+        lambda new, p, g, *old: tuple(torch.where(g == 0, *x) for x in zip((p, *old[:2]), new, strict=True)),
+    ),
+    "frozen_where_the_gradient_is_0": (
+        "a parameter whose gradient is 0 is not moved, while its moments decay: it moves on by m, as all do",
+        lambda new, parameter, g, *others: (torch.where(g == 0, parameter, new[0]), *new[1:]),
+    ),
+    "moments_swapped": ("m and v have changed places: it is parameter, m, v", lambda new, *case: (new[0], *new[:0:-1])),
+    "parameter_last": ("the parameter comes back last: it is parameter, m, v", lambda new, *case: (*new[1:], new[0])),
+    "only_the_parameter": (
+        "only the parameter comes back: m and v are needed for the next step",
+        lambda new, *case: new[0],
+    ),
+}
+OF_PARTS = mistakes_of(
+    answer, corrected=CORRECTED, quotient=QUOTIENT, mean=MEAN, square=SQUARE, given=GIVEN, results=RESULTS
+)
 sums_for_means = but(
     answer,
     "the gradient comes in with all its weight, as in SGD's momentum: 1 - β₁ and 1 - β₂ are missing",

@@ -60,8 +60,8 @@ def but(answer: Callable, hint: str, **parts: Any) -> Callable:
     return wrong(hint)(mistaken)
 
 
-def mistakes_of(answer: Callable, parts: dict[str, dict[str, tuple[str, Any]]]) -> list[Callable]:
-    """A known wrong answer for everything that a part may be replaced by: {part: {name: (hint, replacement)}}."""
+def mistakes_of(answer: Callable, **parts: dict[str, tuple[str, Any]]) -> list[Callable]:
+    """A known wrong answer for each thing that a part may be replaced by: part={name: (hint, replacement)}."""
     found = []
     for part, mistakes in parts.items():
         for name, (hint, other) in mistakes.items():
