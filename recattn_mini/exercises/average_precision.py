@@ -22,10 +22,7 @@ HINTS = (
     "precision@r = hits so far / r. It counts at hits only; the sum is divided by R, all relevant items in judged.",
     "hits = gains[:, :k] > 0; (hits * hits.cumsum(1) / ranks).sum(1) / R with ranks 1, 2, …; NaN where R is 0.",
 )
-FORBIDDEN = (
-    "sklearn.metrics.average_precision_score",
-    "sklearn.metrics.label_ranking_average_precision_score",
-)
+FORBIDDEN = ("sklearn.metrics.average_precision_score", "sklearn.metrics.label_ranking_average_precision_score")
 inputs = users_of_every_kind
 
 
@@ -146,9 +143,7 @@ last_hit_only = but(
     ).sum(1),
 )
 at_every_place = but(
-    answer,
-    "precision is summed over all places, not at hits only",
-    summed=lambda top: precision(top).sum(1),
+    answer, "precision is summed over all places, not at hits only", summed=lambda top: precision(top).sum(1)
 )
 reciprocal_ranks = but(
     answer,

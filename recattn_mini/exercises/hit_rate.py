@@ -88,9 +88,7 @@ only_place_k = but(
     of=lambda gains, judged, k: found(gains[:, k - 1 : k], judged, 1),
 )
 all_hits = but(
-    answer,
-    "all places must be hits: any one is enough",
-    of=lambda gains, judged, k: (gains[:, :k] > 0).all(1),
+    answer, "all places must be hits: any one is enough", of=lambda gains, judged, k: (gains[:, :k] > 0).all(1)
 )
 all_found = but(
     answer,

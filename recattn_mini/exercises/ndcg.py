@@ -108,9 +108,7 @@ one_too_many = but(
     discount=lambda ranks: (ranks + 2).log2(),
 )
 one_plus_logarithm = but(
-    answer,
-    "discounted by 1 + log₂(rank): it is log₂(rank + 1)",
-    discount=lambda ranks: 1 + ranks.log2(),
+    answer, "discounted by 1 + log₂(rank): it is log₂(rank + 1)", discount=lambda ranks: 1 + ranks.log2()
 )
 second_undiscounted = but(
     answer,

@@ -101,9 +101,7 @@ last_hit = but(
     rank=lambda top: torch.where(_is_hit(top), ((top > 0) * ranks_of(top)).amax(1), torch.inf),
 )
 summed = but(
-    answer,
-    "summed over all hits: only the first counts",
-    figure=lambda top, rank: ((top > 0) / ranks_of(top)).sum(1),
+    answer, "summed over all hits: only the first counts", figure=lambda top, rank: ((top > 0) / ranks_of(top)).sum(1)
 )
 averaged = but(
     answer,
@@ -141,11 +139,7 @@ gain_by_rank = but(
     figure=lambda top, rank: (top / ranks_of(top)).amax(1),
 )
 logarithm = but(answer, "discounted by log₂(rank + 1): that is NDCG", figure=lambda top, rank: 1 / (rank + 1).log2())
-the_rank = but(
-    answer,
-    "the rank itself: one by it",
-    figure=lambda top, rank: torch.where(_is_hit(top), rank, 0),
-)
+the_rank = but(answer, "the rank itself: one by it", figure=lambda top, rank: torch.where(_is_hit(top), rank, 0))
 counted_from_the_end = but(
     answer,
     "the share of places that are left from the first hit on: it is one by its rank",
