@@ -103,9 +103,9 @@ def copy_of(x: Any) -> Any:
     """A tensor with numbers of its own, in the same memory layout; anything else as it is."""
     if not isinstance(x, torch.Tensor):
         return x
-    if 0 in x.stride():  # one number stands for many, and cannot be written to
+    if x.is_contiguous() or 0 in x.stride():  # nothing can be written to what is expanded
         return x.clone()
-    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)  # clone closes gaps
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)  # clone packs a slice
 
 
 def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:

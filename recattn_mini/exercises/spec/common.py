@@ -72,7 +72,10 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     if cases_elsewhere(spec):
         made.append(_after(key, made_elsewhere))
     if hasattr(spec, "refused"):
-        made.append(_nothing_refused(key))
+        made.append(_let_through(key, "nothing_refused", "is let through", None))
+        if inspect.signature(key).return_annotation is float:
+            made.append(_let_through(key, "refused_as_nan", "gives NaN", math.nan))
+            made.append(_let_through(key, "refused_as_zero", "gives 0", 0.0))
     return made
 
 
@@ -113,15 +116,15 @@ def _after(key: Callable, change: Callable) -> Callable:
     return functools.update_wrapper(mistaken, change)
 
 
-def _nothing_refused(key: Callable) -> Callable:
-    @wrong("what the docstring calls an error is let through: raise the ValueError that it promises")
-    def nothing_refused(*case: Any) -> Any:
+def _let_through(key: Callable, name: str, what: str, result: float | None) -> Callable:
+    def mistaken(*case: Any) -> Any:
         try:
             return key(*case)
         except ValueError:
-            return None
+            return result
 
-    return nothing_refused
+    mistaken.__name__ = name
+    return wrong(f"what the docstring calls an error {what}: raise the ValueError that it promises")(mistaken)
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:
