@@ -147,7 +147,7 @@ MISTAKES = {
     "symmetrised": ("W is made symmetric: q and k may not change places", _where_square(lambda w: (w + w.T) / 2)),
     "not_used": (
         "W is not used where q and k have the same width: that is dot attention",
-        _where_square(lambda w: torch.eye(len(w), dtype=w.dtype, device=w.device) + 0 * w),
+        _where_square(lambda w: torch.eye(len(w), dtype=w.dtype, device=w.device)),
     ),
     "diagonal_only": (
         "only the diagonal of W is used: each number of q meets every number of k",
