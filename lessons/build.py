@@ -11,6 +11,7 @@ shows its signature and docstring, the solution its source. So no answer is writ
 
 import argparse
 import ast
+import itertools
 import json
 import os
 import re
@@ -160,16 +161,25 @@ def _stale_tables(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
-    cells, exercises = list[dict[str, Any]](), dict[str, str]()
-    for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells):
-        # nbformat's own ids are random: every build would differ
+    cells, exercises, built = list[dict[str, Any]](), dict[str, str](), dict[str, str]()
+    for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells, 1):
         told = {key: cell.metadata[key] for key in ("jupyter", "tags") if key in cell.metadata}
-        new = {"cell_type": cell.cell_type, "id": f"{source.stem}-{n:02d}", "metadata": told, "source": cell.source}
+        new = {"cell_type": cell.cell_type, "metadata": told, "source": cell.source}
+        # nbformat's own ids are random, and a number would change with every cell that is put in above
         if "exercise" in told.get("tags", []):
-            exercises[new["id"]] = name = _asked(cell.source, f"{source.name}, {new['id']}")
-            new["source"] = answer(answer_source(name), name)
+            name = _asked(cell.source, f"{source.name}, cell {n}")
+            new |= {"id": _free(name, cells), "source": answer(answer_source(name), name)}
+            exercises[new["id"]], built[name] = name, lessons.digest(new["source"])
+        else:
+            new["id"] = _free(lessons.cell_id(cell.cell_type, cell.source), cells)
         cells.append(new)
-    facts = {"lesson": source.stem, "exercises": exercises, "sha256": lessons.fingerprint({"cells": cells})}
+    facts = {
+        "lesson": source.stem,
+        "generated": f"from lessons/source/{source.name} by lessons/build.py: edit that; answers go into a copy",
+        "exercises": exercises,
+        "built": built,
+        "sha256": lessons.fingerprint({"cells": cells}),
+    }
     for new in cells:
         new["source"] = new["source"].splitlines(keepends=True)
         if new["cell_type"] == "code":
@@ -177,6 +187,12 @@ def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "recattn": facts}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _free(cell_id: str, cells: list[dict[str, Any]]) -> str:
+    """An id of its own, for cells of equal content too."""
+    taken = {cell["id"] for cell in cells}
+    return next(i for n in itertools.count(1) if (i := cell_id if n == 1 else f"{cell_id}-{n}") not in taken)
 
 
 def _asked(source: str, where: str) -> str:

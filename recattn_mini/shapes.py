@@ -21,7 +21,7 @@ import math
 import numbers
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
@@ -225,3 +225,18 @@ def takes(**texts: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return checked
 
     return decorate
+
+
+def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
+    """A user's items as int64; anything but whole numbers from 0 to n - 1 is a ValueError that calls them `name`.
+
+    Unchecked they would do as indices all the same: -1 as the last item, and 1.7 as item 1.
+
+    >>> items_of_user("seen[3]", [4, 0], 5)
+    array([4, 0])
+    """
+    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
+    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
+    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
+        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
+    return came.astype(np.int64)

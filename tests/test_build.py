@@ -4,9 +4,11 @@ import doctest
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,7 +104,7 @@ def test_a_lesson_is_unsolved_and_has_no_outputs(built: Path):
     assert "".join(code[1]["source"]).endswith('raise NotImplementedError("your turn: softmax_numpy")')
     assert "keepdims" not in json.dumps(lesson)
     assert [cell["metadata"].get("tags") for cell in lesson["cells"][:3]] == [["question"], None, ["exercise"]]
-    assert lesson["metadata"]["recattn"]["exercises"] == {"01_tiny-02": "softmax_numpy"}
+    assert lesson["metadata"]["recattn"]["exercises"] == {"softmax_numpy": "softmax_numpy"}
 
 
 def test_a_solution_is_solved_and_ran_by_itself(built: Path, data_folder: Path):
@@ -320,7 +322,7 @@ def test_an_exercise_cell_imports_one_answer(tmp_path: Path, cell: str, message:
     source.write_text(f'# %%\n1\n\n# %% tags=["exercise"]\n{cell}\n', encoding="utf-8")
     with pytest.raises(build.BuildError, match=message) as raised:
         build.lesson(source)
-    assert "01_bad.py, 01_bad-01: " in str(raised.value)
+    assert "01_bad.py, cell 2: " in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +365,7 @@ def test_what_may_be_stored(text: str):
     ("cell", "message"),
     [
         ("1 / 0", r"01_bad: (.|\n)*1 / 0(.|\n)*ZeroDivisionError"),
-        ("print('✗ f: wrong')", "01_bad-00: the output holds a check that fails"),
+        ("print('✗ f: wrong')", "print-f-wrong-[0-9a-f]{8}: the output holds a check that fails"),
     ],
 )
 def test_a_solution_that_is_unfit_is_not_written(tmp_path: Path, cell: str, message: str):
@@ -426,3 +428,40 @@ def test_the_wheel_holds_lessons_as_the_sources_say(root: Path):
     ran = wheel()
     assert ran.returncode != 0
     assert "solutions/01_tiny.ipynb: missing\nrun: python lessons/build.py" in ran.stderr
+
+
+def ids(root: Path, source: str) -> list[str]:
+    path = root / "01_ids.py"
+    path.write_text(source, encoding="utf-8")
+    return [cell["id"] for cell in json.loads(build.lesson(path))["cells"]]
+
+
+def test_a_cell_that_is_put_in_changes_no_other_cells_id(tmp_path: Path):
+    before = ids(tmp_path, TINY)
+    assert before[2:4] == ["softmax_numpy", "check-softmax_numpy"]
+    after = ids(tmp_path, TINY.replace("# %%\nimport os", "# %%\nprint('new')\n\n# %%\nimport os"))
+    assert [told for told in after if told not in before] == [after[1]]
+    assert [told for told in after if told in before] == before
+    changed = ids(tmp_path, TINY.replace("plt.plot([1, 2])", "plt.plot([1, 3])"))
+    assert [n for n, told in enumerate(changed) if told not in before] == [4]
+
+
+def test_every_id_is_valid_and_alone(tmp_path: Path):
+    cells = ["print(1)", "print(1)", "print(1)", "check(x)", "check(x)", "", "# 中文", f"print('{'long ' * 30}')"]
+    every = [ids(tmp_path, "\n\n".join(f"# %%\n{cell}" for cell in cells))]
+    every += [[cell["id"] for cell in json.loads(lessons.fresh(name))["cells"]] for name in lessons.lesson_names()]
+    for found in every:
+        assert len(found) == len(set(found))
+        assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", told) for told in found)
+        assert all(lessons.is_given({"id": told}) for told in found)
+    assert not any(lessons.is_given({"id": told}) for told in (uuid.uuid4().hex[:8], str(uuid.uuid4())))
+
+
+def test_a_notebook_says_that_it_is_generated(built: Path):
+    for folder in ("lessons", "solutions"):
+        told = read(built / folder / "01_tiny.ipynb")["metadata"]["recattn"]["generated"]
+        assert told.startswith("from lessons/source/01_tiny.py by lessons/build.py")
+    marked = ["git", "check-attr", "linguist-generated", "lessons/01_tiny.ipynb", "solutions/01_tiny.ipynb"]
+    if (REPOSITORY / ".git").exists():
+        told = subprocess.run(marked, cwd=REPOSITORY, capture_output=True, text=True).stdout
+        assert told.count("linguist-generated: set") == 2

@@ -11,6 +11,7 @@ import recattn_mini
 
 TESTS = Path(__file__).parent
 ROOT = Path(recattn_mini.__file__).parent
+ROOT_OF_TESTS = Path(__file__).parent
 LIBRARY = {"shapes", "_submodules"}
 PARTS = {  # of which variants are made; any other variant reads on its own
     "softmax",
@@ -35,6 +36,8 @@ MAY_IMPORT = {
     "learn": {"__version__", "exercises", "data", "learn"},
     **{old: {"learn"} for old in ("check", "cli", "answers")},  # where the first edition had them
 }
+FAST = sorted(ROOT.glob("*/fast/[!_]*.py"))  # fast/x.py is another form of x.py, beside the folder
+MAY_USE_FAST = {"metrics/evaluate.py", "metrics/_ranked.py"}  # tools, of which no exercise asks
 
 
 def imported(path: Path):
@@ -54,8 +57,8 @@ def imported(path: Path):
 def test_imports_point_to_the_left(path):
     layer = path.relative_to(ROOT).with_suffix("").parts[0]
     allowed = MAY_IMPORT.get(layer, set())
-    if path.parent.name == "fast":  # a fast form may read its plain form, and other fast ones; plain never reads fast
-        allowed = {*allowed, f"{layer}.fast", f"{layer}.{path.stem}"}
+    if path.parent.name == "fast":
+        allowed = allowed | {f"{layer}.fast", f"{layer}.{path.stem}"}
     for used in imported(path):
         assert any(used == ok or used.startswith(f"{ok}.") for ok in allowed), f"{layer} imports {used}"
 
@@ -76,10 +79,43 @@ def test_a_module_has_a_test(path):
     assert any(f"{name}.".startswith(f"{module}.") for name in used), f"no test in tests/{path.parent.stem} imports it"
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_modules_stay_in_their_package(path):
+    package = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for used in imported(path):
+        private = [part for part in used.split(".") if part.startswith("_") and not part.startswith("__")]
+        assert not private or used.split(".")[0] in (package, "_submodules"), f"{package} imports {used}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plain_form_knows_nothing_of_its_fast_one(path):
+    layer, name = path.relative_to(ROOT).parts[0], path.relative_to(ROOT).as_posix()
+    if path.parent.name == "fast" or name in MAY_USE_FAST:
+        return
+    assert not [used for used in imported(path) if f"{used}.".startswith(f"{layer}.fast.")]
+
+
+def public_functions(path: Path) -> set[str]:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return {
+        node.name
+        for node in body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("path", FAST, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_fast_form_bears_the_names_of_its_plain_one(path):
+    plain = path.parents[1] / path.name
+    assert plain.exists()
+    assert set() < public_functions(path) <= public_functions(plain)
+    assert (Path(__file__).parent / path.relative_to(ROOT).parent / f"test_{path.stem}.py").exists()
+
+
 @pytest.mark.parametrize(
     "path",
-    [*ROOT.glob("attention/*.py"), *ROOT.glob("metrics/*.py")],
-    ids=lambda path: f"{path.parent.stem}/{path.stem}",
+    sorted([*ROOT.glob("attention/**/*.py"), *ROOT.glob("metrics/**/*.py")]),
+    ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix(),
 )
 def test_a_concept_fits_on_two_screens(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
@@ -90,3 +126,31 @@ def test_the_plugin_costs_other_projects_nothing():
     heavy = "{'torch', 'numpy', 'IPython', 'rich'}"
     program = f"import sys, recattn_mini.learn.plugin; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "attention").rglob("[!_]*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_variant_has_a_test_of_its_own(path):
+    """The contract finds a variant by itself, but knows no oracle of it."""
+    test = ROOT_OF_TESTS / path.relative_to(ROOT).with_name(f"test_{path.name}")
+    assert test.exists(), f"{path.relative_to(ROOT)} has no tests/{test.relative_to(ROOT_OF_TESTS)}"
+    assert path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") in set(imported(test))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for layer in ("data", "metrics", "models", "training")
+        for path in sorted((ROOT / layer).glob("[!_]*"))
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    ],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_every_module_is_tested(path):
+    """A test of its layer imports it, by subject, several to a file; or a module beside it does, and serves as one."""
+    layer, name = path.parent.name, f"{path.parent.name}.{path.stem}"
+    readers = [*(ROOT_OF_TESTS / layer).rglob("*.py"), *(other for other in path.parent.rglob("*.py") if other != path)]
+    used = {used for reader in readers for used in imported(reader)}
+    assert any(f"{module}.".startswith(f"{name}.") for module in used), f"no test in tests/{layer} imports {name}"

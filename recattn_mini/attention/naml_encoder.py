@@ -110,6 +110,7 @@ class NAMLEncoder(nn.Module):
         views = self.title(title, title_mask), self.body(body, body_mask), self.category(category).relu()
         return self.views(torch.stack(views, dim=-2))
 
+    @takes(news="... s e", mask="bool (... s)")
     def forward(self, news: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """A user's clicked news (... s e), mask (... s), True = clicked -> (... e), to be dotted with a candidate's."""
         return self.history(news, mask)

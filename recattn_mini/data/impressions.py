@@ -4,9 +4,10 @@ r"""Impressions: a film was shown; was it liked? With what was known of the user
     history  earlier films, their ratings    context  hour of the day; how long ago the last event was
 
 Axes   b impressions, s history positions, n candidates; ids count from 1, 0 is padding, or nothing known.
-Rule   As of the impression: half of all events share their second with the next one (people rate a page at a time), and
-       a neighbour on the page is not yet history. The parts of a split are each user's own earlier and later events, so
-       training on one user may know of a later day than the test on another.
+Rule   History is what lies before the impression's second. Half of all events share their second with the next one,
+       since people rate a page at a time, and what stands on the same page is not yet history. The parts of a split
+       are each user's own earlier and later events, so a training event of one user may be later than a test event of
+       another.
 Asked  "What does your model know in training that it does not know when it is served?"
 Source Zhou et al. 2018, sec. 6.1, label their MovieLens so. https://arxiv.org/abs/1706.06978
 """
@@ -77,7 +78,7 @@ def genre_features(films: MovieLens) -> torch.Tensor:
 
 
 def recency(seconds: np.ndarray) -> np.ndarray:
-    """How long ago, in powers of 4 of a second, from 1; 0 where nothing was before (given as -1).
+    """How long ago the last event was, in powers of 4 of a second, from 1; 0 where there was none (given as -1).
 
     >>> recency(np.array([-1, 0, 1, 3, 4, 3600, 86400, 10**9]))  # 4^5 seconds are 17 minutes, 4^8 are 18 hours
     array([ 0,  1,  1,  1,  2,  6,  9, 15])
@@ -90,6 +91,8 @@ def split_each_user_by_time(films: MovieLens, validation: float = 0.1, test: flo
     """Rows of `impressions`: of every user the first events for training, then these shares for the other parts."""
     users = np.sort(films.users)
     first, last = np.searchsorted(users, users), np.searchsorted(users, users, side="right")
-    place = (np.arange(len(users)) - first) / (last - first) + 1e-9  # 0 is the first event; 1 - .2 - .2 exceeds .6
-    parts = place >= 1 - validation - test, place >= 1 - test
-    return Split(*(np.flatnonzero(sum(parts) == part) for part in range(3)))
+    # 0 is the user's first event; without 1e-9, rounding would move an event at a border (1 - .2 - .2 exceeds .6)
+    place = (np.arange(len(users)) - first) / (last - first) + 1e-9
+    in_test = place >= 1 - test
+    in_train = place < 1 - validation - test
+    return Split(np.flatnonzero(in_train), np.flatnonzero(~in_train & ~in_test), np.flatnonzero(in_test))

@@ -1,12 +1,13 @@
 """MovieLens-100K: 100,000 ratings that 943 users gave 1,682 films, with time.
 
 Ids    the file's own, users 1..943 and items 1..1682; row 0 of every table is padding.
-Rule   interactions keep file order; in time order, a tie keeps file order too. For 415 of the 943 users the last
-       timestamp is tied, so which item "the last" is depends on this rule.
+Rule   Interactions keep file order, and in time order tied ones keep it too. For 415 of the 943 users the last
+       timestamp is tied, so this rule decides which item is their last.
 Cost   2 MB fetched once, from the wheel of RecBole 1.2.1, by pip; then read from the cache without a network.
 Asked  "How do you split interactions into train and test, and what leaks if you get it wrong?"
 Source Harper, Konstan 2015, "The MovieLens Datasets: History and Context", ACM TiiS 5(4):19.
-       The data is GroupLens': for research, not to be redistributed without permission (`LICENCE`). We ship none of it.
+       The data belongs to GroupLens: for research, not to be redistributed without permission (`LICENCE`). This package
+       contains none of it.
 """
 
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def leave_one_out_split(data: Interactions) -> Split:
     >>> leave_one_out_split(log)  # user 1: 20 and 30 are tied, 20 comes first in the file; user 2 has one event
     Split(train=array([0, 3]), validation=array([1]), test=array([2]))
     """
-    from recattn_mini.data.leave_one_out import leave_one_out_numpy  # not above: reading data needs no torch
+    from recattn_mini.data.leave_one_out import leave_one_out_numpy  # here, so that reading data imports no torch
 
     return Split(*leave_one_out_numpy(data.users, data.timestamps))
 
@@ -113,7 +114,8 @@ def global_time_split(data: Interactions, validation: float = 0.1, test: float =
 
     The cuts are quantiles of all timestamps. An event at a cut belongs to the later part, with all that are tied with
     it, so that every time in train is below every time in validation, and that below every time in test.
-    Honest, but cold: of the 166 users in ML-100K's test part, 97 have no event in train.
+    Nothing leaks from the future, but many test users are new: of the 166 in ML-100K's test part, 97 have no event in
+    train.
 
     >>> log = Interactions(np.ones(5, int), np.arange(1, 6), np.ones(5), np.array([10, 20, 30, 30, 40]))
     >>> global_time_split(log, validation=0.4, test=0.2)  # the cuts are 30 and 40; both events at 30 go together
@@ -161,5 +163,5 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def fetch() -> Path:
-    """See to it that the cache holds the three files, and return their folder; see `WheelFiles.fetch`."""
+    """The folder of the cache that holds the three files, fetched if need be; see `WheelFiles.fetch`."""
     return ML_100K.fetch()

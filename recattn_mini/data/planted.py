@@ -1,10 +1,10 @@
-"""Planted worlds: users whose clicks follow a rule that we wrote, so that we know what a model ought to find.
+"""Planted worlds: made-up users whose clicks follow a written rule, so that it is known what a model ought to find.
 
-    clicks_on_matches            vectors, nothing to learn: clicked if at least so many of ten events are of the
-                                 candidate's category; then random events that mean nothing
+    clicks_on_matches            vectors that are given: clicked if at least so many of ten events are of the
+                                 candidate's category; random events that mean nothing are inserted
     clicks_on_target_category    item ids, whose vectors are to be learned: the more of ten events are of the
                                  candidate's category, the likelier a click; no model can beat `bayes_auc()`
-Asked   "Does attention help?"  There is no answer before somebody says what the label depends on.
+Asked   "Does attention help?"  It depends on what the label depends on, so say that first.
 Source  Zhou et al. 2018 (DIN), sec. 4.3. https://arxiv.org/abs/1706.06978
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 CATEGORIES, EVENTS, WIDTH = 20, 10, 32
 ITEMS, LIKED = 200, 3  # ten items of each category; three categories that a user likes
 FAITHFUL, TARGETED = 0.7, 0.5  # events, and candidates, drawn from a liked category; the others from any
-SLOPE, HALFWAY = 2.0, 2.0  # of the logit: at two matches a click is a coin toss; so Bayes AUC is .944
+SLOPE, HALFWAY = 2.0, 2.0  # of the logit: at two matches a click has probability ½; the best AUC is then .944
 
 
 class Clicks(NamedTuple):
@@ -60,7 +60,7 @@ class TargetClicks(NamedTuple):
 def clicks_on_target_category(seed: int, users: int = 20_000) -> TargetClicks:
     """Users who click with the chance σ(2 (matches - 2)): matches are the events of the candidate's category.
 
-    Item i is of category i % 20, which no model is told. Every user likes three categories.
+    Item i is of category i % 20, which is no input of any model. Every user likes three categories.
 
     >>> world = clicks_on_target_category(seed=0)
     >>> matches = (world.histories % 20 == world.candidates[:, None] % 20).sum(1)
@@ -89,7 +89,7 @@ def clicks_on_target_category(seed: int, users: int = 20_000) -> TargetClicks:
 def bayes_auc() -> float:
     """AUC of the true chance over all users of `clicks_on_target_category`: what the best possible model reaches.
 
-    Matches are a mixture of two binomials: the candidate's category is one that the user likes, or it is not.
+    The number of matches is a mixture of two binomials: the user likes the candidate's category, or does not.
 
     >>> round(bayes_auc(), 3)
     0.944

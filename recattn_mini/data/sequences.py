@@ -2,7 +2,7 @@ r"""Sequences: histories of unequal length as batches of one, padded on the left
 
     window   … 0 0 12 7 31 9    the last items of a user, or a random stretch of them
     history  … 0 0 12 7 31      what the model reads
-    target   … 0 12 7 31 9      what it should say after each step; 0 where there is nothing to say
+    target   … 0 12 7 31 9      what the model should predict after each step; 0 where there is nothing to predict
 
 Axes   u users, b a batch of them, s history positions; item ids count from 1, 0 is padding.
 Rule   Padding stands on the left, so that the last column is the user's last event, whatever the length. Target and
@@ -41,7 +41,7 @@ class Sequences:
 
     @classmethod
     def of(cls, histories: Sequence[np.ndarray]) -> "Sequences":
-        """The same of one array of item ids for each user, in time order; a user without events is an error.
+        """Sequences of histories: an array of item ids for each user, in time order, each with one event or more.
 
         >>> Sequences.of([np.array([5, 3]), np.array([8])])
         Sequences(items=tensor([5, 3, 8]), starts=tensor([0, 2]), lengths=tensor([2, 1]))
@@ -67,7 +67,7 @@ class Sequences:
         if not ((ends >= 0) & (ends <= self.lengths[users])).all():
             raise ValueError(f"ends must be from 0 to each user's number of events, got {ends.tolist()[:10]}")
         place = ends[:, None] - torch.arange(length, 0, -1)  # (b length), negative before the first event
-        return self.items[(self.starts[users, None] + place.clamp(min=0))] * (place >= 0)
+        return self.items[self.starts[users, None] + place.clamp(min=0)].where(place >= 0, 0)
 
     @takes(length="count")
     def last(self, length: int) -> torch.Tensor:
@@ -81,7 +81,7 @@ class Sequences:
 
     @takes(users="int b", length="count")
     def random_windows(self, users: torch.Tensor, length: int, generator: torch.Generator) -> torch.Tensor:
-        """Of each user (b) a stretch of `length` consecutive events at random; all there is, if there is no more."""
+        """A random stretch of `length` consecutive events of each user (b); all events of a user who has fewer."""
         latest = self.lengths[users]
         earliest = latest.clamp(max=length)  # the first event that a full window can end with
         drawn = torch.rand(len(users), generator=generator, dtype=torch.float64)

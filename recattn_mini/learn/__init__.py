@@ -9,6 +9,9 @@ Files:
 judge/      how an answer is judged, and how the verdict is told
 notebook    answers read out of a notebook as text
 lessons     where the lessons come from, what one asks, whether somebody wrote in it
+folder      the learner's folder: found, filled, brought to a new edition
+carry       what a learner wrote in one notebook, put into another
+server      JupyterLab on a lesson
 progress    which exercises hold
 files       writing so that nothing is lost
 plugin      `pytest lessons/01_….ipynb`
@@ -68,20 +71,25 @@ def solution(answer: Callable, give_up: bool = False) -> None:
 
 
 def _no_exercise(answer: object) -> str | None:
-    name = getattr(answer, "__name__", None)
-    if not callable(answer) or name is None:
-        return f"check takes the function or class itself, as in check(softmax_numpy); got {answer!r}"
+    try:  # a property of the learner's own may raise what it likes
+        name = getattr(answer, "__name__", None)
+    except Exception as error:
+        return f"its __name__ raises {type(error).__name__}: define the answer by def"
+    if not callable(answer) or not isinstance(name, str):
+        return f"check takes the function or class itself, as in check(softmax_numpy); got a {type(answer).__name__}"
+    if name == "<lambda>":
+        return "a lambda has no name, so which exercise it answers is not known: define it by def, as the stub does"
     known = answer_names()
     if name in known:
         return None
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"no exercise is called {name}" + (f"; did you mean {near[0]}?" if near else f": {', '.join(known)}")
+    near = difflib.get_close_matches(name[:100], known, n=1)
+    return f"no exercise is called {name[:100]}" + (f"; did you mean {near[0]}?" if near else f": {', '.join(known)}")
 
 
 def _not_an_answer(answer: Callable) -> str | None:
     if (problem := _no_exercise(answer)) is not None:
         return problem
-    if answer.__module__.split(".")[0] == "recattn_mini":
+    if str(getattr(answer, "__module__", "")).split(".")[0] == "recattn_mini":
         return f"this {answer.__name__} is the library's own: define yours in the exercise cell and run that cell"
     return None
 

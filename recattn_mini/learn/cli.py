@@ -7,7 +7,6 @@ import difflib
 import json
 import os
 import shlex
-import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -18,13 +17,9 @@ import click
 
 from recattn_mini import __version__
 from recattn_mini.exercises import answer_names, answer_source, exercise_names, exercise_of, facts
-from recattn_mini.learn import files, lessons, notebook, progress
+from recattn_mini.learn import files, lessons, notebook, progress, server
+from recattn_mini.learn import folder as learners_folder
 
-PYTEST_INI = """\
-[pytest]
-# loaded when asked for (-p nbval): `pytest 01_….ipynb` should not wait for them
-addopts = -p no:nbval -p no:anyio -p no:hypothesispytest
-"""
 MARKS = {"holds": ("✓", "green"), "not attempted": ("○", "yellow")}
 
 
@@ -64,27 +59,27 @@ def main(context: click.Context) -> None:
 def start(words: tuple[str, ...]) -> None:
     """Open the lessons in JupyterLab.
 
-    With DIR they are put there first; what is there already stays as it is. Without DIR they are those that you have,
-    in a clone its lessons/, and where there are none yet they are put into ./recattn-lessons. JupyterLab gets all
-    other words, as in `recattn start --no-browser --port=8889`.
+    They are copies in a folder of yours: DIR, or without it where you work already, else ./recattn-lessons (in a clone
+    that is beside its lessons/, and answers in there are taken over). A new edition is brought into it: lessons that
+    hold nothing of yours are written anew, answers are carried over, what has no place is kept in kept/. JupyterLab
+    gets all other words, as in `recattn start --no-browser --port=8889`.
     """
     has_folder = bool(words) and not words[0].startswith("-")
-    given, options = (Path(words[0]), words[1:]) if has_folder else (None, words)
-    in_clone = root / "lessons" if (root := lessons.clone()) else None
-    folder = (given or _find_folder() or in_clone or Path("recattn-lessons")).resolve()
-    if folder != in_clone:
-        _copy_lessons(folder)
-    read = _read_lessons(folder)
+    given, options = (Path(words[0]).resolve(), words[1:]) if has_folder else (None, words)
+    where = given or learners_folder.choose()
+    if not learners_folder.is_generated(where):
+        for line in [*learners_folder.refresh(where), *(learners_folder.take_over(where) if given is None else [])]:
+            click.echo(line)
+        click.echo(f"your lessons are in {where}")
+    read = _read_lessons(where)
     if not read:
-        raise click.ClickException(f"there is no lesson in {folder}; `python lessons/build.py` writes them")
-    _remember(folder)
+        raise click.ClickException(f"there is no lesson in {where}; `python lessons/build.py` writes them")
+    try:
+        learners_folder.remember(where)
+    except OSError as error:
+        click.echo(f"where the lessons are cannot be remembered: {error}", err=True)
     path = found[1].path if (found := _next(read)) else read[0].path
-    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path), *options])
-    while True:
-        try:
-            sys.exit(process.wait())
-        except KeyboardInterrupt:  # JupyterLab got it too, and asks whether it shall stop
-            continue
+    sys.exit(server.run(path, options))
 
 
 @main.command()
@@ -99,7 +94,7 @@ def reset(exercise: str | None, lesson: str | None) -> None:
         raise click.UsageError(
             "name an exercise, as in `recattn reset softmax`, or a lesson: `recattn reset --lesson 01`"
         )
-    folder = _find_folder()
+    folder = learners_folder.find()
     if folder is None:
         raise click.ClickException("no lessons were found here; `recattn start` puts them somewhere")
     if lesson is not None:
@@ -144,7 +139,7 @@ def _show_status() -> None:
         console.print(Text(line, style=style), soft_wrap=True)
 
     known, note = progress.read()
-    folder = _find_folder()
+    folder = learners_folder.find()
     read = _read_lessons(folder) if folder else []
     asked = dict.fromkeys(exercise_of(answer) for lesson in read for answer in lesson.exercises)
     held = [name for name in asked if (entry := known.get(name)) and entry.held]
@@ -199,79 +194,18 @@ def _short(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _notebooks(folder: Path) -> list[Path]:
-    """The lessons in a folder; solutions are none."""
-    return [] if folder.name == "solutions" else sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-
-
 def _read_lessons(folder: Path) -> list[Lesson]:
     read = []
-    for path in _notebooks(folder):
+    for path in learners_folder.lessons_in(folder):
         try:
             asked = [answer for answer in lessons.exercises(notebook.read(path)) if answer in answer_names()]
             read.append(Lesson(path, asked))
-        except ValueError:
+        except (OSError, ValueError):
             problem = (
                 f"this is no readable notebook; `recattn reset --lesson {path.stem}` keeps it and writes a fresh one"
             )
             read.append(Lesson(path, [], problem))
     return read
-
-
-def _find_folder() -> Path | None:
-    """Where the learner works: here, in ./lessons, where `recattn start` put them, in the clone."""
-    root = lessons.clone()
-    candidates = [Path.cwd(), Path.cwd() / "lessons", _remembered(), root / "lessons" if root else None]
-    return next((folder for folder in candidates if folder and _notebooks(folder)), None)
-
-
-def _memory() -> Path:
-    return progress.path().with_name("lessons.txt")
-
-
-def _remembered() -> Path | None:
-    try:
-        return Path(_memory().read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _remember(folder: Path) -> None:
-    try:
-        _memory().parent.mkdir(parents=True, exist_ok=True)
-        files.write(_memory(), f"{folder}\n")
-    except OSError as error:
-        click.echo(f"where the lessons are cannot be remembered: {error}", err=True)
-
-
-def _copy_lessons(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    copied, left, older = [], [], []
-    for name in lessons.lesson_names():
-        path = folder / f"{name}.ipynb"
-        if not path.exists():
-            files.write(path, lessons.fresh(name))
-            copied.append(name)
-        elif _version(path.read_text(encoding="utf-8", errors="replace")) == _version(lessons.fresh(name)):
-            left.append(name)
-        else:
-            older.append(name)
-    if not (ini := folder / "pytest.ini").exists():
-        files.write(ini, PYTEST_INI)
-    for told, some in (("copied", copied), ("left as they are", left), ("of another version, left as they are", older)):
-        if some:
-            click.echo(f"{told}: {', '.join(some)}")
-    for name in older:
-        click.echo(f"`recattn reset --lesson {name}` keeps yours aside and writes the new one")
-    click.echo(f"your lessons are in {folder}")
-
-
-def _version(text: str) -> Any:
-    """The fingerprint of a lesson as it was built, whatever was written in it since."""
-    try:
-        return lessons.build_metadata(json.loads(text)).get("sha256")
-    except (ValueError, AttributeError):
-        return None
 
 
 def _reset_lesson(folder: Path, lesson: str) -> None:

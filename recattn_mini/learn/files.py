@@ -16,9 +16,9 @@ def write(path: Path, text: str) -> None:
         new.unlink(missing_ok=True)
 
 
-def keep(path: Path) -> Path:
-    """Copy a file to kept/NAME.TIME.SUFFIX beside it, under a name that was free, and say which."""
-    folder = path.parent / "kept"
+def keep(path: Path, beside: Path | None = None) -> Path:
+    """Copy a file to kept/NAME.TIME.SUFFIX beside it, or beside another, under a name that was free, and say which."""
+    folder = (beside or path).parent / "kept"
     folder.mkdir(exist_ok=True)
     stem = f"{path.stem}.{datetime.now():%Y%m%dT%H%M%S}"
     for n in itertools.count(1):

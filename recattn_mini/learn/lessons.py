@@ -7,13 +7,16 @@ lesson's `recattn` metadata holds is written by lessons/build.py. As text, witho
 import hashlib
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from recattn_mini.exercises import answer_names
 from recattn_mini.learn import notebook
 
 PACKAGE = Path(__file__).parents[1]
+FIRST_EDITION = r"\d\d_\w+-\d+"  # how it named its cells: 01_what_is_attention-07
 
 
 def clone() -> Path | None:
@@ -51,6 +54,40 @@ def fingerprint(lesson: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
+def digest(text: str) -> str:
+    """Eight digits that change with every edit of a cell."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def cell_id(kind: str, source: str) -> str:
+    """What the build calls a cell that is no exercise: by its first words and its content.
+
+    >>> cell_id("code", "check(softmax_numpy)"), cell_id("markdown", "## Why √d?\\n\\nLet")
+    ('check-softmax_numpy', 'why-d-e105e27b')
+    """
+    if checked := re.fullmatch(r"check\((\w+)\)", source):
+        return f"check-{checked[1]}"
+    words = re.findall(r"[a-z0-9]+", source.partition("\n")[0].lower())
+    return f"{'-'.join(words)[:40].strip('-') or kind}-{digest(kind + source)}"
+
+
+def is_given(cell: dict[str, Any]) -> bool:
+    """Whether the build made this cell, by its id: Jupyter's own look otherwise. The first edition numbered them."""
+    told = str(cell.get("id", ""))
+    return (
+        told in answer_names()
+        or re.fullmatch(rf"{FIRST_EDITION}|check-\w+(-\d+)?|.*-[0-9a-f]{{8}}(-\d+)?", told) is not None
+    )
+
+
+def is_changed(cell: dict[str, Any]) -> bool:
+    """Whether a given cell that is no exercise holds something else than its id says; numbers say nothing."""
+    told, built = str(cell.get("id", "")), cell_id(cell["cell_type"], "".join(cell["source"]))
+    if re.fullmatch(FIRST_EDITION, told):
+        return False
+    return told != built and re.fullmatch(rf"{re.escape(built)}-\d+", told) is None
+
+
 def is_edited(path: Path) -> bool:
     """Whether a notebook holds anything but what was built; one that cannot be read is somebody's too."""
     try:
@@ -67,8 +104,9 @@ def build_metadata(lesson: dict[str, Any]) -> dict[str, Any]:
 
 
 def exercises(lesson: dict[str, Any]) -> dict[str, str]:
-    """The id of the cell that asks for it, by answer; where a tool has dropped that, the answers that stand there."""
+    """The id of the cell that asks for it, by answer, in their order; where a tool dropped that, what is defined."""
     if asked := build_metadata(lesson).get("exercises"):
-        return {answer: cell for cell, answer in asked.items()}
+        place = {str(cell.get("id")): n for n, cell in enumerate(lesson["cells"])}
+        return {asked[cell]: cell for cell in sorted(asked, key=lambda cell: place.get(cell, len(place)))}
     found, broken = notebook.program(lesson, "lesson")
     return dict.fromkeys([*notebook.answers_in(found), *(a for cell in broken for a in cell.answers)], "")

@@ -5,14 +5,19 @@ notebook with answers is met. With nbval's options given, notebooks are nbval's.
 """
 
 import os
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from recattn_mini.learn.judge.child import Child
     from recattn_mini.learn.judge.verdict import Result, Verdict
+
+CHILD: "pytest.StashKey[Child]" = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +28,20 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in ("NO_COLOR", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
         os.environ.setdefault("RECATTN_DATA_DIR", tempfile.mkdtemp(prefix="recattn-nbval-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process that judged."""
+    if (child := config.stash.get(CHILD, None)) is not None:
+        child.close()
+
+
+def _child(config: pytest.Config) -> "Child":
+    if CHILD not in config.stash:
+        from recattn_mini.learn.judge import child
+
+        config.stash[CHILD] = child.Child()
+    return config.stash[CHILD]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Notebook | None":
@@ -46,14 +65,16 @@ class Notebook(pytest.File):
         from recattn_mini.learn import notebook
 
         try:
-            program, bad = notebook.program(notebook.read(self.path), self.path.name)
+            found = notebook.read(self.path)
+            program, bad = notebook.program(found, self.path.name)
         except ValueError as error:
             raise self.CollectError(str(error)) from None
+        cells = [{"cell_type": c["cell_type"], "source": c["source"]} for c in found["cells"]]
         broken = {answer: cell.error for cell in bad for answer in cell.answers}
         elsewhere = "\n".join(f"{cell.error.filename} does not parse: {cell.error.msg}" for cell in bad)
         for answer in dict.fromkeys([*notebook.answers_in(program), *broken]):
             exercise = Exercise.from_parent(self, name=answer)
-            exercise.program, exercise.syntax_error = notebook.needed(program, answer), broken.get(answer)
+            exercise.cells, exercise.syntax_error = cells, broken.get(answer)
             exercise.elsewhere = elsewhere
             yield exercise
 
@@ -61,17 +82,17 @@ class Notebook(pytest.File):
 class Exercise(pytest.Collector):
     """One answer; it is judged once, when its first check is asked for."""
 
-    program: list
+    cells: list[dict]
+    unreached: "tuple[Result, ...]"
     syntax_error: SyntaxError | None
     elsewhere: str
+    printed = ""
     _verdict: "Verdict | None" = None
 
     def collect(self) -> Iterator["Check"]:
         """The checks of its spec."""
-        from recattn_mini.exercises import exercise_of, spec_of
-        from recattn_mini.learn.judge import judge
-
-        for n, result in enumerate(judge.unreached(spec_of(exercise_of(self.name)), self.name)):
+        self.unreached = _child(self.config).unreached(self.name)
+        for n, result in enumerate(self.unreached):
             yield Check.from_parent(self, name=result.name, number=n)
 
     def verdict(self) -> "Verdict":
@@ -86,13 +107,19 @@ class Exercise(pytest.Collector):
         return self._verdict
 
     def _judge(self) -> "Verdict":
-        from recattn_mini.learn.judge import judge
+        from recattn_mini.learn.judge.verdict import Verdict
 
-        if self.syntax_error is not None:
-            return judge.unreadable(self.name, self.syntax_error)
-        verdict = judge.judge_program(self.name, self.program)
+        unrun = Verdict(self.name, "raised", self.unreached)
+        if (error := self.syntax_error) is not None:
+            seen = f"{type(error).__name__}: {error.msg}\nin {error.filename}, line {error.lineno}: "
+            return replace(unrun, results=unrun.failing(seen + (error.text or "").strip()))
+        verdict = _child(self.config).judge(self.path, self.cells, unrun, self._show)
         # what is not defined may have been meant to be, in a cell that does not parse
         return verdict.told(self.elsewhere) if any("is not defined" in r.seen for r in verdict.results) else verdict
+
+    def _show(self, text: str, stream: str) -> None:
+        print(text, end="", file=getattr(sys, stream))
+        self.printed += text
 
 
 class Check(pytest.Item):
@@ -105,11 +132,15 @@ class Check(pytest.Item):
     def runtest(self) -> None:
         """Pass, fail or, where the check was not reached, skip."""
         assert isinstance(self.parent, Exercise)
+        printed_before = self.parent.printed
         verdict = self.parent.verdict()
         result = verdict.results[self.number]
         if result.held is None:
             pytest.skip(verdict.outcome if verdict.outcome == "not attempted" else f"not reached: {verdict.outcome}")
         if not result.held:
+            if printed_before:  # while an earlier check was asked, which held: pytest has not shown it
+                self.add_report_section("call", "prints", printed_before)
+            self.parent.printed = ""
             raise CheckFailed(verdict, result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:

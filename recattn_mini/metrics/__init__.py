@@ -1,4 +1,4 @@
-r"""Evaluation metrics, each under one contract, so that two figures of one name mean one thing.
+r"""Evaluation metrics under one contract, so that two figures of one name mean one thing.
 
 **What a metric reads.** A ranking metric takes two arrays and a cutoff:
 
@@ -6,9 +6,13 @@ r"""Evaluation metrics, each under one contract, so that two figures of one name
     judged  (u m)  every gain that the user could have got, in any order, padded with 0: the truth
     k              the cutoff
 
-and gives one figure a user, `(u)`, float64. They come from a score matrix by `top_k` and `gains_of_items`, from ranked
-lists and ground truth by `gains_of_lists`. A relevant item that was never ranked is in `judged` and not in `gains`.
-Metrics of predictions take `probabilities` or `scores` and `labels` `(n)`; metrics of a catalogue take `items (u k)`.
+and gives one figure a user, `(u)`, float64. `gains_and_judged` has the ways to both arrays: `gains_of_items` from
+scores ranked by `top_k`, and `gains_of_lists_numpy` from ranked lists and ground truth. A relevant item that was never
+ranked is in `judged` and not in `gains`. Metrics of predictions take `probabilities` or `scores` and `labels` `(n)`;
+metrics of a catalogue take `items (u k)`. No metric changes its inputs.
+
+**Plain and fast.** `x.py` is the form to read and to write in an interview. Where that is slow on many users or items,
+`fast/x.py` has the same functions, which `evaluate` and training use.
 
 **Edge cases**, the same everywhere:
 
@@ -16,7 +20,7 @@ Metrics of predictions take `probabilities` or `scores` and `labels` `(n)`; metr
                      over the orders of tied items, it is a function of its own: `ndcg_tie_averaged`, `auc`.
     short lists      what is missing earns nothing; precision is still divided by k
     k > catalogue    the same: the list has ended
-    duplicates       an item twice in one list is a `ValueError` that names the user and the item
+    duplicates       an item twice in one list: a `ValueError` that names the user and the item
     nothing relevant NaN for that user: there is nothing to measure. `mean_over_users` leaves those users out *and
                      counts them*; neither a 0 nor a NaN gets into a mean unseen.
     no list          a user with relevant items and no list has missed them all: 0
@@ -25,9 +29,9 @@ Metrics of predictions take `probabilities` or `scores` and `labels` `(n)`; metr
     NaN score        a `ValueError`
     empty input      a `ValueError`
 
-Where the field disagrees, the name says which it is: `average_precision` divides by R, `average_precision_capped` by
-min(k, R); `ndcg` takes gains as they are, `ndcg_exponential` 2^g - 1; both compare with the best min(R, k) of *all*
-judged items. `conventions` reproduces what other libraries do instead, and says which rule makes the difference.
+Where libraries disagree, the name says which form it is: `average_precision` divides by R, `average_precision_capped`
+by min(k, R); `ndcg` takes gains as they are, `ndcg_exponential` 2^g - 1; both compare with the best min(R, k) of *all*
+judged items. `conventions` computes what other libraries return, and says which rule makes the difference.
 
 In the order to read them:
 

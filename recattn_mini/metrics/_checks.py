@@ -1,7 +1,5 @@
 """What several metrics ask of their arguments beyond shape and kind."""
 
-from collections.abc import Collection
-
 import numpy as np
 
 
@@ -10,16 +8,15 @@ def check_items(items: np.ndarray, n: int, name: str = "items") -> None:
     smallest, largest = int(items.min()), int(items.max())
     if smallest < -1 or largest >= n:
         raise ValueError(f"{name} must be from 0 to n - 1 = {n - 1}, or -1 for none, got {smallest} to {largest}")
-    ordered = np.sort(items.astype(np.promote_types(np.int32, np.min_scalar_type(-n))), axis=1)  # twice as fast
-    flat = ordered.ravel()  # so are its neighbours; of those, some are two users'
-    users, places = np.divmod(np.flatnonzero((flat[1:] == flat[:-1]) & (flat[1:] >= 0)), items.shape[1])
-    if (twice := places < items.shape[1] - 1).any():
-        at = users[twice][0], places[twice][0]
-        raise ValueError(f"{name}[{at[0]}] has {ordered[at]} twice, expected each item once")
+    ordered = np.sort(items, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    if twice.any():
+        user, place = np.argwhere(twice)[0]
+        raise ValueError(f"{name}[{user}] has {ordered[user, place]} twice, expected each item once")
 
 
 def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The differences a - b of the users for whom there is something to measure: the same ones in both.
+    """The differences a - b, without the users for whom there is nothing to measure (NaN), who are the same in both.
 
     >>> paired_differences(np.array([1.0, np.nan]), np.array([0.5, np.nan]))
     array([0.5])
@@ -34,16 +31,3 @@ def paired_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if not len(delta):
         raise ValueError("a and b must hold a number, got only NaN")
     return delta
-
-
-def items_of_user(name: str, items: Collection[int], n: int) -> np.ndarray:
-    """A user's items, whole numbers from 0 to n - 1: as an index, -1 would be the last item, and 1.7 would be 1.
-
-    >>> items_of_user("seen[3]", [4, 0], 5)
-    array([4, 0])
-    """
-    came = np.asarray(items if isinstance(items, np.ndarray) else list(items))
-    whole = came.dtype.kind in "iu" or not came.size  # an empty list is float64
-    if came.ndim != 1 or not whole or (came.size and not 0 <= came.min() <= came.max() < n):
-        raise ValueError(f"{name} must be items from 0 to {n - 1}, got {came.tolist()}")
-    return came.astype(np.int64)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from recattn_mini.metrics._checks import items_of_user
-from recattn_mini.metrics.top_k import top_k_numpy
+from recattn_mini.metrics.fast.top_k import top_k_numpy
+from recattn_mini.shapes import items_of_user
 
 Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
 
@@ -13,7 +13,10 @@ Scores = np.ndarray | Callable[[np.ndarray], np.ndarray]
 def ranked(
     scores: Scores, size: tuple[int, int], k: int, seen: Sequence[np.ndarray] | None, block: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Scores (u n) of that size, or a function users (b) -> (b n): users (b) and their items (b k), block by block."""
+    """The users (b) of each block and their k best items (b k).
+
+    scores are (u n), of the given size, or a function users (b) -> scores (b n); seen[u] are no candidates for user u.
+    """
     u, n = size
     if isinstance(scores, np.ndarray) and scores.shape != size:
         raise ValueError(f"scores must be (u n) = {size} as in truth, got {scores.shape}")
@@ -41,5 +44,5 @@ def _best(part: np.ndarray, users: np.ndarray, k: int) -> np.ndarray:
         missing = np.argwhere(np.isnan(part))
         if not len(missing):
             raise
-        row, item = missing[0]  # a row of the block is no user, and the caller knows users only
+        row, item = missing[0]  # the row is one of the block: the caller knows it by its user
         raise ValueError(f"scores must be without NaN, got nan for user {users[row]}, item {item}") from None

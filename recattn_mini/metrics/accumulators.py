@@ -5,7 +5,7 @@ r"""Metrics batch by batch, and across processes, with the same figure to the la
 Rule    What is kept is what makes the figure exact: each user's value, each example, each list. A mean of
         batch means is wrong as soon as batches differ in size, and an AUC has no mean over batches at all.
 Cost    8 bytes a user, a few an example, 8 a place of a list. `gather` sends that to every process once.
-Asked   "You evaluate on eight GPUs. How do you merge the AUC?"  Not by averaging.
+Asked   "You evaluate on eight GPUs. How do you merge the AUC?"  Not by averaging: gather the scores and labels.
 Source  The interface is that of torchmetrics (Detlefsen et al. 2022) and torcheval.
 """
 
@@ -19,7 +19,7 @@ from recattn_mini.metrics.mean_over_users import Mean, mean_over_users
 
 
 class _Kept:
-    """Rows of tensors, one tuple a batch, concatenated when they are asked for."""
+    """Batches, each a tuple of tensors, concatenated by `_all` when a figure is computed."""
 
     def __init__(self, *measures: Any) -> None:
         self._measures = measures
@@ -27,14 +27,14 @@ class _Kept:
         self._gathered = False
 
     def merge(self, other: Any) -> None:
-        """Take over what another one of the same metric has seen."""
+        """Add all batches of another accumulator of the same metric."""
         if other is self or type(other) is not type(self) or other._measures != self._measures:
             raise ValueError(f"other must be another {type(self).__name__} of {self._measures}, got {other!r}")
         self._batches += other._batches
         self._gathered |= other._gathered
 
     def gather(self) -> None:
-        """Take over what all other processes have seen; each must call it, and ranks count in order."""
+        """Add the batches of all other processes, in the order of their ranks; every process must call `gather`."""
         if self._gathered:
             raise ValueError("gather was called before: each process has all batches, and would count them again")
         self._gathered = True
@@ -45,7 +45,7 @@ class _Kept:
     def _all(self) -> tuple[torch.Tensor, ...]:
         if not self._batches:
             raise ValueError("nothing to compute from: update was never called")
-        return tuple(map(torch.cat, zip(*self._batches, strict=True)))
+        return tuple(torch.cat(columns) for columns in zip(*self._batches, strict=True))
 
 
 class MeanOverUsers(_Kept):
@@ -88,7 +88,7 @@ class OverExamples(_Kept):
         self.metric = metric
 
     def update(self, *examples: torch.Tensor) -> None:
-        """What the metric takes, of some examples."""
+        """Some examples, in the arguments that the metric takes."""
         self._batches.append(tuple(x.detach().clone() for x in examples))
 
     def compute(self) -> Any:
@@ -118,8 +118,10 @@ class OverLists(_Kept):
     def compute(self) -> Any:
         """The metric of all lists so far."""
         width = max((items.shape[1] for (items,) in self._batches), default=0)
-        self._batches = [
-            (torch.nn.functional.pad(items, (0, width - items.shape[1]), value=-1),) for (items,) in self._batches
-        ]
+        self._batches = [(_padded(items, width),) for (items,) in self._batches]
         (items,) = self._all()
         return self.metric(items, self.n)
+
+
+def _padded(items: torch.Tensor, width: int) -> torch.Tensor:
+    return torch.nn.functional.pad(items, (0, width - items.shape[1]), value=-1)

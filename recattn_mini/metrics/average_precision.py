@@ -17,54 +17,67 @@ import torch
 from recattn_mini.shapes import takes
 
 
-def _parts_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the precisions at the hits (u), and R (u), NaN for 0."""
-    hits, relevant = gains[:, :k] > 0, np.einsum("um->u", judged > 0, dtype=np.int64)
-    precisions = hits.cumsum(axis=1, dtype=np.float64)
-    precisions /= np.arange(1, hits.shape[1] + 1)
-    precisions *= hits
-    return precisions.sum(axis=1), np.where(relevant == 0, np.nan, relevant)
-
-
-def _parts(gains: torch.Tensor, judged: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    hits, relevant = gains[:, :k] > 0, (judged > 0).sum(dim=1).double()
-    precisions = hits.cumsum(dim=1).double() / torch.arange(1, hits.shape[1] + 1, device=gains.device)
-    return (precisions * hits).sum(dim=1), relevant.where(relevant != 0, torch.nan)
-
-
 @takes(gains="gains u r", judged="gains u m", k="count")
 def average_precision_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing.
+    """Precision@r summed over the places r <= k of a user's hits, by R: gains (u r), judged (u m) -> (u), float64.
 
-    >>> average_precision_numpy(np.array([[1, 0, 1, 1]]), np.array([[1, 1, 1, 1, 1]]), 3).round(4)  # (1 + 2/3) / 5
-    array([0.3333])
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. A hit is a place worth more than 0; Precision@r is the share of hits among the first r places,
+    counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before k. A user with nothing
+    relevant has NaN. The inputs stay unchanged.
+
+    >>> gains, judged = np.array([[1, 0, 1, 1], [0, 0, 0, 0]]), np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
+    >>> average_precision_numpy(gains, judged, 3).round(4)  # (1 + 2/3) / 5; nothing to find
+    array([0.3333,    nan])
     """
-    total, relevant = _parts_numpy(gains, judged, k)
-    return total / relevant
+    relevant = (judged > 0).sum(axis=1)
+    return _summed_precision_numpy(gains, k) / np.where(relevant == 0, np.nan, relevant)
+
+
+def _summed_precision_numpy(gains: np.ndarray, k: int) -> np.ndarray:
+    hits = gains[:, :k] > 0
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (precision * hits).sum(axis=1)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def average_precision(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing."""
-    total, relevant = _parts(gains, judged, k)
-    return total / relevant
+    """Precision@r summed over the places r <= k of a user's hits, by R: gains (u r), judged (u m) -> (u), float64.
+
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. A hit is a place worth more than 0; Precision@r is the share of hits among the first r places,
+    counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before k. A user with nothing
+    relevant has NaN. The inputs stay unchanged.
+
+    >>> gains, judged = torch.tensor([[1.0, 0, 1, 1], [0, 0, 0, 0]]), torch.tensor([[1.0, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
+    >>> average_precision(gains, judged, 3)  # (1 + 2/3) / 5; nothing to find
+    tensor([0.3333,    nan], dtype=torch.float64)
+    """
+    relevant = (judged > 0).sum(dim=1).double()
+    return _summed_precision(gains, k) / relevant.where(relevant != 0, torch.nan)
+
+
+def _summed_precision(gains: torch.Tensor, k: int) -> torch.Tensor:
+    hits = gains[:, :k] > 0
+    precision = hits.cumsum(dim=1).double() / torch.arange(1, hits.shape[1] + 1, device=gains.device)
+    return (precision * hits).sum(dim=1)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def average_precision_capped_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
-    """As `average_precision_numpy`, divided by what could have been found in k places.
+    """As `average_precision_numpy`, divided by min(k, R), the most that k places can hold.
 
     >>> average_precision_capped_numpy(np.array([[1, 0, 1, 1]]), np.ones((1, 5)), 3).round(4)  # (1 + 2/3) / 3
     array([0.5556])
 
     Asked   "Why is a perfect top 10 not a MAP@10 of 1?"
     """
-    total, relevant = _parts_numpy(gains, judged, k)
-    return total / np.minimum(k, relevant)
+    relevant = (judged > 0).sum(axis=1)
+    return _summed_precision_numpy(gains, k) / np.where(relevant == 0, np.nan, np.minimum(k, relevant))
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def average_precision_capped(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
-    """As `average_precision`, divided by what could have been found in k places."""
-    total, relevant = _parts(gains, judged, k)
-    return total / relevant.clamp_max(k)
+    """As `average_precision`, divided by min(k, R), the most that k places can hold."""
+    relevant = (judged > 0).sum(dim=1).double()
+    return _summed_precision(gains, k) / relevant.where(relevant != 0, torch.nan).clamp_max(k)

@@ -17,9 +17,12 @@ from recattn_mini.shapes import takes
 
 @takes(items="int u k", n="count")
 def catalogue_coverage_numpy(items: np.ndarray, n: int) -> float:
-    """items (u k) of a catalogue of n -> the share that is in some list.
+    """The share of a catalogue of n items that stands in somebody's list, as a Python float.
 
-    >>> catalogue_coverage_numpy(np.array([[3, 4], [3, -1]]), 4 + 1)  # 3 and 4, of five
+    items (u k) holds each user's list: items from 0 to n - 1, each once in a list, and -1 where a list has ended. An
+    item counts once, however many users get it. If there is no item at all, the share is 0. items stays unchanged.
+
+    >>> catalogue_coverage_numpy(np.array([[3, 4], [3, -1]]), 5)  # 3 and 4, of five
     0.4
     """
     check_items(items, n)
@@ -28,6 +31,13 @@ def catalogue_coverage_numpy(items: np.ndarray, n: int) -> float:
 
 @takes(items="int u k", n="count")
 def catalogue_coverage(items: torch.Tensor, n: int) -> float:
-    """items (u k) of a catalogue of n -> the share that is in some list."""
+    """The share of a catalogue of n items that stands in somebody's list, as a Python float.
+
+    items (u k) holds each user's list: items from 0 to n - 1, each once in a list, and -1 where a list has ended. An
+    item counts once, however many users get it. If there is no item at all, the share is 0. items stays unchanged.
+
+    >>> catalogue_coverage(torch.tensor([[3, 4], [3, -1]]), 5)  # 3 and 4, of five
+    0.4
+    """
     check_items(items.cpu().numpy(), n)
     return len(items[items >= 0].unique()) / n

@@ -46,5 +46,5 @@ def click_through_rate(clicks: torch.Tensor) -> Interval:
 
 
 def _low(clicked: int, n: int) -> float:
-    """The lower end, in counts: at 0 clicks the two terms cancel to exactly 0, which no value can be below."""
+    """Wilson's lower end, written in counts, so that at 0 clicks the two terms cancel to exactly 0."""
     return (clicked + Z**2 / 2 - Z * math.sqrt(clicked * (n - clicked) / n + Z**2 / 4)) / (n + Z**2)

@@ -17,18 +17,19 @@ from recattn_mini.shapes import takes
 
 @takes(gains="gains u r", k="count")
 def dcg_numpy(gains: np.ndarray, k: int) -> np.ndarray:
-    """gains (u r) in rank order -> (u), float64.
+    """gains (u r), what the item at each place is worth, best place first -> (u), float64.
 
     >>> dcg_numpy(np.array([[3.0, 0.0, 2.0]]), 3)  # 3 / log₂ 2 + 2 / log₂ 4
     array([4.])
     """
-    top = gains[:, :k].astype(np.float64)
-    top /= np.log2(np.arange(2, top.shape[1] + 2))
-    return top.sum(axis=1)  # not `@`: BLAS rounds a row by how many rows there are
+    top = gains[:, :k]
+    discounted = top / np.log2(np.arange(2, top.shape[1] + 2))
+    return discounted.sum(axis=1)  # not `@`: BLAS rounds a row differently when there are more rows
 
 
 @takes(gains="gains u r", k="count")
 def dcg(gains: torch.Tensor, k: int) -> torch.Tensor:
     """gains (u r) in rank order -> (u), float64."""
     top = gains[:, :k].double()
-    return (top / torch.arange(2, top.shape[1] + 2, dtype=top.dtype, device=top.device).log2()).sum(dim=1)
+    discounted = top / torch.arange(2, top.shape[1] + 2, dtype=top.dtype, device=top.device).log2()
+    return discounted.sum(dim=1)

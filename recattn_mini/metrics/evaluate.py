@@ -1,7 +1,7 @@
 r"""Evaluate a model: figures that come with the protocol they were obtained under, block by block of users.
 
 Axes    scores (u n), or a function that scores a block: users (b) -> (b n); truth, what each user should have found.
-Rule    No figure without a protocol. Seen items are masked on a copy of the block and never in the caller's scores.
+Rule    No figure without a protocol. Seen items are masked on a copy of the block, so the caller's scores never change.
         Users without relevant items are left out of the means and counted.
 Cost    One block of scores in memory, whatever the number of users; relevance is never a matrix (u n).
 Asked   "NDCG@10 is 0.31. What else do you have to tell me?"
@@ -41,7 +41,7 @@ METRICS: tuple[Metric, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Figures, each with its users, and the protocol; `per_user` is what paired tests ask for."""
+    """Means, each with its number of users, and the protocol; `per_user` has the values that paired tests compare."""
 
     protocol: Protocol
     k: int
@@ -74,7 +74,7 @@ def evaluate(
 ) -> Evaluation:
     """Rank all items of every user by scores, and measure the first k places.
 
-    seen[u] are the items of user u that are no candidates; the protocol has to agree that they are filtered.
+    seen[u] are the items of user u that are no candidates; the protocol has to say 'filtered' if `seen` is given.
 
     >>> protocol = Protocol(split="none: an example", candidates="full", seen="not filtered")
     >>> print(evaluate(np.array([[0.1, 0.9, 0.5]]), GroundTruth.of([[2]], 3), 2, protocol, metrics=[recall_numpy]))
@@ -86,7 +86,7 @@ def evaluate(
     recall@2              1.0000
     catalogue_coverage@2  0.6667
     """
-    protocol = _told(protocol)
+    protocol = _checked(protocol)
     if (protocol.seen == "filtered") != (seen is not None):
         raise ValueError(f"protocol says seen items are {protocol.seen}, but seen is {type(seen).__name__}")
     lists = list(ranked(scores, (len(truth.starts) - 1, truth.n), k, seen, block))
@@ -103,8 +103,8 @@ def evaluate_lists(
     protocol: Protocol | None = None,
     metrics: Sequence[Metric] = METRICS,
 ) -> Evaluation:
-    """The same of lists that are ranked already, by user, in the order of `truth`, then of `lists`."""
-    return _figures(_told(protocol), k, metrics, [gains_of_lists_numpy(lists, truth)], None)
+    """Measure lists that are ranked already, by user; users come in the order of `truth`, then of `lists`."""
+    return _figures(_checked(protocol), k, metrics, [gains_of_lists_numpy(lists, truth)], None)
 
 
 def _figures(
@@ -119,7 +119,7 @@ def _figures(
     return Evaluation(protocol, k, figures, per_user, coverage)
 
 
-def _told(protocol: Protocol | None) -> Protocol:
+def _checked(protocol: Protocol | None) -> Protocol:
     if not isinstance(protocol, Protocol):
         raise ValueError(f"protocol must be a Protocol: split, candidates, seen; got {protocol!r}")
     return protocol

@@ -23,7 +23,7 @@ def expected_calibration_error_numpy(probabilities: np.ndarray, labels: np.ndarr
     >>> [round(expected_calibration_error_numpy(p, y, bins), 4) for bins in (2, 5)]
     [0.1, 0.25]
     """
-    # rounded as the predictions are: 0.7 is above 0.7 rounded to float32, which stands on its edge nevertheless
+    # edges are rounded as the predictions are: 0.7 in float32 is below 0.7 in float64, and belongs to the bin above it
     edges = (np.arange(1, bins) / bins).astype(np.result_type(probabilities, 1.0))
     place = np.searchsorted(edges, probabilities, side="right")
     gap = np.bincount(place, probabilities - labels.astype(np.float64), minlength=bins)

@@ -2,10 +2,12 @@ r"""From a ranking to the two arrays that every ranking metric reads.
 
     gains_ur = relevance of the item at rank r of user u;   judged_u = all relevance of user u, in any order
 
-Axes    items (u k) with -1 where a list has ended; relevance (u n) -> gains (u k). judged is relevance itself,
-        or, for speed, relevance without its zeros: a user has few relevant items among many.
-Rule    An item twice in one list is an error: counted twice, recall exceeds 1. A relevant item that was not ranked
-        still is in judged. Users come in the order of `truth`, then those that only have a list.
+Axes    items (u k) with -1 where a list has ended; relevance (u n) -> gains (u k). judged may be relevance itself, or
+        what is not 0 in it, which is far narrower: a user has few relevant items among many.
+Rule    An item twice in one list is an error, since counted twice it would lift recall above 1. A relevant item that
+        was not ranked still is in judged. Users come in the order of `truth`, then those that only have a list.
+Cost    judged by a sort of each user's relevance. `fast/gains_and_judged.py` counts what is not 0 instead, and takes
+        about a tenth of the time for many users.
 Asked   "What exactly goes into your metric: which items, whose relevance, and what of users who are missing?"
 Source  Järvelin, Kekäläinen 2002, 2.1: a list as its vector of gains.
 """
@@ -29,9 +31,8 @@ def gains_of_items_numpy(items: np.ndarray, relevance: np.ndarray) -> np.ndarray
     array([[1., 3., 0.]])
     """
     check_items(items, relevance.shape[1])
-    first = np.arange(0, relevance.size, relevance.shape[1])[:, None]  # place of each user
-    gains = relevance.ravel()[items.astype(np.int64, copy=False) + first]
-    gains[items < 0] = 0  # and not the last item of the user before
+    gains = np.take_along_axis(relevance, items.astype(np.int64), axis=1)
+    gains[items < 0] = 0  # where -1 read the last item
     return gains
 
 
@@ -44,34 +45,29 @@ def gains_of_items(items: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor
 
 @takes(relevance="gains u n")
 def judged_of_relevance_numpy(relevance: np.ndarray) -> np.ndarray:
-    """What is not 0 in relevance (u n), in its order, padded with 0 -> (u m), m the most of any user.
+    """What is not 0 in each row of relevance (u n), in the order of items, padded with 0 -> (u m).
 
-    >>> judged_of_relevance_numpy(np.array([[0, 0, 3, 1], [0, 0, 0, 0], [0, 2, 0, 0]]))  # as truth the same
+    m is the number of relevant items of the user who has most, and at least 1. As truth for a metric, the result says
+    the same as relevance.
+
+    >>> judged_of_relevance_numpy(np.array([[0, 0, 3, 1], [0, 0, 0, 0], [0, 2, 0, 0]]))
     array([[3, 1],
            [0, 0],
            [2, 0]])
 
     Asked   "What is the truth, without a million zeros?"
     """
-    if relevance.dtype == bool:  # all that is to be known of a user is how many
-        count = np.einsum("un->u", relevance.view(np.int8), dtype=np.int32)  # twice as fast as .sum(axis=1)
-        return np.arange(max(1, count.max())) < count[:, None]
-    users, n = relevance.shape
-    places = np.flatnonzero(relevance)
-    count = np.bincount(places // n, minlength=users)
-    filled = np.arange(max(1, count.max())) < count[:, None]
-    judged = np.zeros(filled.shape, relevance.dtype)
-    judged[filled] = relevance.ravel()[places]
-    return judged
+    relevant_first = np.argsort(relevance == 0, axis=1, kind="stable")
+    most = (relevance != 0).sum(axis=1).max()
+    return np.take_along_axis(relevance, relevant_first[:, : max(1, most)], axis=1)
 
 
 @takes(relevance="gains u n")
 def judged_of_relevance(relevance: torch.Tensor) -> torch.Tensor:
-    """What is not 0 in relevance (u n), in its order, padded with 0 -> (u m), m the most of any user."""
-    some = relevance != 0
-    count = some.sum(dim=1, keepdim=True)
-    filled = torch.arange(max(1, int(count.max())), device=relevance.device) < count
-    return relevance.new_zeros(filled.shape).masked_scatter(filled, relevance[some])
+    """What is not 0 in each row of relevance (u n), in the order of items, padded with 0 -> (u m)."""
+    relevant_first = (relevance == 0).sort(dim=1, stable=True).indices
+    most = int((relevance != 0).sum(dim=1).max())
+    return relevance.gather(1, relevant_first[:, : max(1, most)])
 
 
 def gains_of_lists_numpy(lists: Mapping[Hashable, Sequence[Hashable]], truth: Truth) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recattn_mini.metrics._checks import check_items, items_of_user
+from recattn_mini.metrics._checks import check_items
+from recattn_mini.shapes import items_of_user
 
-AT_ONCE = 2**20  # gains, so that one user with thousands of them does not widen the rows of all the others
+AT_ONCE = 2**20  # so many gains of `judged`, where one user with thousands of them widens the rows of all the others
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """Which items each user should have found, and how good each is: one row of both arrays a user, side by side."""
+    """Which items each user should have found, and how good each is: the rows of all users one after the other."""
 
     starts: np.ndarray  # (u + 1): user u's are starts[u] to starts[u + 1]
     keys: np.ndarray  # user · n + item, ascending
@@ -53,14 +54,16 @@ class GroundTruth:
 
     def gains_of(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What the lists items (b k) of users (b) are worth, (b k); -1 is worth nothing."""
-        check_items(items, self.n)  # n would be the next user's item 0
+        check_items(items, self.n)  # unchecked, item n would be found as the next user's item 0
         keys = users[:, None] * self.n + items
-        place = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-        found = (self.keys[place] == keys) & (items >= 0) if len(self.keys) else np.zeros(items.shape, bool)
-        return np.where(found, self.gains[place] if len(self.keys) else 0.0, 0.0)
+        if not len(self.keys):
+            return np.zeros(items.shape)
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        found = (self.keys[place] == keys) & (items >= 0)
+        return np.where(found, self.gains[place], 0.0)
 
     def parts(self) -> Iterator[np.ndarray]:
-        """All users, so many at a time that their `judged` stays small."""
+        """All users in parts, each of so few that its `judged` stays small."""
         every = np.arange(len(self.starts) - 1)
         step = max(1, AT_ONCE // max(1, int(np.diff(self.starts).max())))
         for first in range(0, len(every), step):
@@ -70,5 +73,7 @@ class GroundTruth:
         """All gains of users (b), padded with 0, (b m)."""
         length = self.starts[users + 1] - self.starts[users]
         place = np.arange(max(1, int(length.max())))
-        index = np.minimum(self.starts[users][:, None] + place, max(len(self.gains) - 1, 0))
-        return np.where(place < length[:, None], self.gains[index] if len(self.gains) else 0.0, 0.0)
+        if not len(self.gains):
+            return np.zeros((len(users), len(place)))
+        index = (self.starts[users][:, None] + place).clip(max=len(self.gains) - 1)
+        return np.where(place < length[:, None], self.gains[index], 0.0)

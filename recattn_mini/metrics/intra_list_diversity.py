@@ -29,7 +29,9 @@ def intra_list_diversity_numpy(items: np.ndarray, features: np.ndarray) -> np.nd
     listed = (items >= 0)[..., None]
     vectors = np.where(listed, unit[items], 0)
     count = listed.sum(axis=(1, 2))
-    total = (vectors.sum(axis=1) ** 2).sum(axis=1) - (vectors**2).sum(axis=(1, 2))  # the diagonal is no pair
+    total = (vectors.sum(axis=1) ** 2).sum(axis=1) - (vectors**2).sum(
+        axis=(1, 2)
+    )  # less the pairs of an item with itself
     pairs = count * (count - 1)
     return 1 - total / np.where(pairs == 0, np.nan, pairs)
 

@@ -4,7 +4,7 @@ r"""What would the click-through rate of *another* policy have been? Logged rewa
 
 Axes    rewards (n), weights (n) -> a number.
 Rule    IPS is unbiased if the log gave every action of the new policy a chance; its variance grows with w². SNIPS is
-        slightly biased, steadier, and stays within the rewards. Clipping is biased downwards for rewards ≥ 0.
+        slightly biased, varies less, and stays within the rewards. Clipping is biased downwards for rewards ≥ 0.
 Asked   "Estimate the CTR of a new ranker from the old one's log. What if one weight is 500?"
 Source  Horvitz, Thompson 1952; Swaminathan, Joachims 2015 (SNIPS); Bottou et al. 2013 (clipping).
 """
@@ -19,7 +19,7 @@ from recattn_mini.shapes import takes
 
 @takes(rewards="gains n", weights="gains n")
 def ips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
-    """rewards (n), weights (n) -> the inverse propensity estimate.
+    """The mean of w r: rewards (n), weights (n) -> the inverse propensity estimate.
 
     >>> ips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 0.4])).__round__(6)  # (0.4 + 2) / 4
     0.6
@@ -29,9 +29,12 @@ def ips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
 
 @takes(rewards="gains n", weights="gains n")
 def snips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
-    """rewards (n), weights (n) -> the self-normalised estimate.
+    """The mean of the rewards weighted by weights, Σ w r / Σ w, as a Python float.
 
-    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.4, 1.2, 2.0, 1.2])).__round__(6)  # 2.4 / 4.8; IPS says 2.4 / 4
+    rewards (n), at least 0, are what was logged; weights (n), at least 0, are π_new / π_log of the logged actions. The
+    weights are taken as they are, not clipped. If all are 0: ValueError. The inputs stay unchanged.
+
+    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.5, 1.25, 2.0, 1.25]))  # 2.5 / 5; IPS says 2.5 / 4
     0.5
 
     Asked   "Why is it steadier than IPS?"
@@ -60,13 +63,20 @@ def clipped_ips_numpy(rewards: np.ndarray, weights: np.ndarray, clip: float) -> 
 
 @takes(rewards="gains n", weights="gains n")
 def ips(rewards: torch.Tensor, weights: torch.Tensor) -> float:
-    """rewards (n), weights (n) -> the inverse propensity estimate."""
+    """The mean of w r: rewards (n), weights (n) -> the inverse propensity estimate."""
     return (rewards * weights.double()).mean().item()
 
 
 @takes(rewards="gains n", weights="gains n")
 def snips(rewards: torch.Tensor, weights: torch.Tensor) -> float:
-    """rewards (n), weights (n) -> the self-normalised estimate."""
+    """The mean of the rewards weighted by weights, Σ w r / Σ w, as a Python float.
+
+    rewards (n), at least 0, are what was logged; weights (n), at least 0, are π_new / π_log of the logged actions. The
+    weights are taken as they are, not clipped. If all are 0: ValueError. The inputs stay unchanged.
+
+    >>> snips(torch.tensor([1.0, 0, 1, 0]), torch.tensor([0.5, 1.25, 2.0, 1.25]))  # 2.5 / 5; IPS says 2.5 / 4
+    0.5
+    """
     weights = weights.double()
     total = weights.sum()
     if total == 0:

@@ -24,7 +24,7 @@ def log_loss_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     p = probabilities.astype(np.float64)
     with np.errstate(divide="ignore"):
-        # log1p: 1 - p would round a p of 1e-20 away; taken from 0, as the negative of 0.0 prints a sign
+        # log1p, because 1 - p would round a p of 1e-20 away; 0 - x, because -0.0 prints its sign
         return 0 - float(np.where(labels == 1, np.log(p), np.log1p(-p)).mean())
 
 

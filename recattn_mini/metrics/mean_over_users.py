@@ -20,7 +20,7 @@ from recattn_mini.shapes import takes
 
 
 class Mean(NamedTuple):
-    """A figure, over how many users, and how many were left out because there was nothing to measure."""
+    """The mean, the number of users in it, and the number left out because there was nothing to measure."""
 
     value: float
     users: int

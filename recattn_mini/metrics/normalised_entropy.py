@@ -17,7 +17,7 @@ from recattn_mini.shapes import takes
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy_numpy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """probabilities (n), labels (n) -> log-loss by the base rate's.
+    """probabilities (n), labels (n) -> the log-loss divided by that of the base rate.
 
     >>> normalised_entropy_numpy(np.array([0.25, 0.25, 0.25, 0.25]), np.array([1, 0, 0, 0])).__round__(9)
     1.0
@@ -27,7 +27,7 @@ def normalised_entropy_numpy(probabilities: np.ndarray, labels: np.ndarray) -> f
 
 @takes(probabilities="chances n", labels="labels n")
 def normalised_entropy(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
-    """probabilities (n), labels (n) -> log-loss by the base rate's."""
+    """probabilities (n), labels (n) -> the log-loss divided by that of the base rate."""
     return log_loss(probabilities, labels) / _entropy(labels.double().mean().item())
 
 

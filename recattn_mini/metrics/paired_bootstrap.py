@@ -37,7 +37,7 @@ def paired_bootstrap_numpy(a: np.ndarray, b: np.ndarray, resamples: int = 10_000
     delta, random = paired_differences(a, b), np.random.RandomState(seed)
     means = np.array([delta[random.randint(0, len(delta), len(delta))].mean() for _ in range(resamples)])
     value = float(delta.mean())
-    # if there were no difference: the same spread, around 0. The tolerance keeps a tie a tie after rounding
+    # without a difference the means would have the same spread around 0; the tolerance is for rounding
     at_least = np.sum(np.abs(means - value) >= abs(value) * (1 - 1e-12))
     low, high = np.quantile(means, [0.025, 0.975])
     return Difference(value, float(low), float(high), float((at_least + 1) / (resamples + 1)))

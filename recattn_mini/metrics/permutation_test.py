@@ -3,9 +3,9 @@ r"""Paired permutation test: if the two systems were one, each user's difference
     p = share of the 2^u ways to choose signs s for which |Σ s_u δ_u| ≥ |Σ δ_u|
 
 Axes    a (u), b (u), the same users in the same order -> p, two-sided.
-Rule    All ways if there are at most 2^16, else that many drawn, and (count + 1) / (draws + 1): the data itself is one,
-        and p is never 0. Sums that are equal but for rounding are equal: without that tolerance ties are lost and
-        p comes out too small (.094 for 12/64 = .1875 in one library).
+Rule    All ways if there are at most 2^16. Otherwise 2^16 are drawn, and p = (count + 1) / (draws + 1): the observed
+        signs are one way more, so p is never 0. Sums that are equal but for rounding are equal: without that tolerance
+        ties are lost and p comes out too small (.094 for 12/64 = .1875 in one library).
 Asked   "Which test for two recommenders, and what does it assume?"  Only that signs are exchangeable.
 Source  Fisher 1935; Smucker, Allan, Carterette 2007.
 """
@@ -26,7 +26,7 @@ def permutation_test_numpy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float
     0.25
     """
     delta = paired_differences(a, b)
-    delta = delta[delta != 0]  # its sign changes nothing
+    delta = delta[delta != 0]  # the sign of a 0 changes no sum
     observed, bits = abs(delta.sum()), np.arange(len(delta))
     enough = observed * (1 - 1e-9) - 1e-12 * np.abs(delta).sum()
     if len(delta) <= EXACT_UP_TO:

@@ -31,7 +31,7 @@ def personalisation_numpy(items: np.ndarray, n: int) -> float:
         raise ValueError(f"items must have two users or more, got {len(items)}")
     sums = np.bincount(items[listed], weight, minlength=n)
     pairs = len(items) * (len(items) - 1)
-    return float(1 - (sums @ sums - np.count_nonzero(length)) / pairs)  # a user is no pair with itself
+    return float(1 - (sums @ sums - np.count_nonzero(length)) / pairs)  # less the pairs of a user with itself
 
 
 @takes(items="int u k", n="count")

@@ -3,8 +3,8 @@ r"""The rank of one item among all: every leave-one-out metric is a function of 
     rank = 1 + #{j : s_j > s_t} + #{j < t : s_j = s_t}           expected: the last term is half of #{j ≠ t : s_j = s_t}
 
 Axes    scores (u n), target (u) -> (u), int64; the expected rank is float64.
-Rule    Counted, not sorted: two passes instead of a sort, and the place that `top_k` would give. The expected rank is
-        the mean over all orders of the tied. A masked target (-inf) is a ValueError: it has no place.
+Rule    The items before the target are counted, which needs no sort and gives the place that `top_k` would. The
+        expected rank is the mean over all orders of the tied items. A masked target (-inf) has no place: a ValueError.
         With rank ρ <= k: HR 1, RR = AP = 1/ρ, NDCG = 1 / log₂(ρ + 1); otherwise all are 0.
 Asked   "A constant model has HR@10 = 1. Find the bug."  Counting only j with s_j > s_t gives every tie to the target.
 Source  Over all items, not a sample: Krichene, Rendle 2020. Ties that favour the target: Sun et al. 2020 (knowledge

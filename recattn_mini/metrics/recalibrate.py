@@ -25,7 +25,7 @@ def recalibrate_numpy(probabilities: np.ndarray, rate: float) -> np.ndarray:
     """
     _check_rate(rate)
     p = probabilities.astype(np.float64)
-    return rate * p / (rate * p + (1 - p))  # nothing is divided by a rate that may be tiny
+    return rate * p / (rate * p + (1 - p))  # not 1 / rate, which overflows for a tiny rate
 
 
 @takes(probabilities="chances n")

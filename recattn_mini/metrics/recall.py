@@ -19,17 +19,32 @@ from recattn_mini.shapes import takes
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def recall_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing.
+    """The share of each user's relevant items that the first k places hold: gains (u r), judged (u m) -> (u), float64.
 
-    >>> recall_numpy(np.array([[1, 0, 1], [0, 0, 0]]), np.array([[1, 1], [0, 0]]), 2)  # one of two; nothing to find
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. An item is relevant if it is worth more than 0, and counts once, whatever it is worth. A list
+    that ends before k has missed the rest. A user with nothing relevant has NaN. The inputs stay unchanged.
+
+    >>> recall_numpy(np.array([[1, 0, 3], [0, 0, 0]]), np.array([[3, 1], [0, 0]]), 2)  # one of two; nothing to find
     array([0.5, nan])
     """
-    relevant = np.einsum("um->u", judged > 0, dtype=np.int64)
-    return np.einsum("ur->u", gains[:, :k] > 0, dtype=np.int64) / np.where(relevant == 0, np.nan, relevant)
+    hits = (gains[:, :k] > 0).sum(axis=1)
+    relevant = (judged > 0).sum(axis=1)
+    return hits / np.where(relevant == 0, np.nan, relevant)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def recall(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing."""
+    """The share of each user's relevant items that the first k places hold: gains (u r), judged (u m) -> (u), float64.
+
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. An item is relevant if it is worth more than 0, and counts once, whatever it is worth. A list
+    that ends before k has missed the rest. A user with nothing relevant has NaN. The inputs stay unchanged.
+
+    >>> gains, judged = torch.tensor([[1.0, 0, 3], [0, 0, 0]]), torch.tensor([[3.0, 1], [0, 0]])
+    >>> recall(gains, judged, 2)  # one of two; nothing to find
+    tensor([0.5000,    nan], dtype=torch.float64)
+    """
+    hits = (gains[:, :k] > 0).sum(dim=1)
     relevant = (judged > 0).sum(dim=1).double()
-    return (gains[:, :k] > 0).sum(dim=1) / relevant.where(relevant != 0, torch.nan)
+    return hits / relevant.where(relevant != 0, torch.nan)

@@ -17,20 +17,34 @@ from recattn_mini.shapes import takes
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def reciprocal_rank_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing.
+    """1 / the place of the user's first relevant item, counted from 1: gains (u r), judged (u m) -> (u), float64.
 
-    >>> reciprocal_rank_numpy(np.array([[0, 1, 1], [0, 0, 1]]), np.ones((2, 2)), 2)  # second place; beyond k
-    array([0.5, 0. ])
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. An item is relevant if it is worth more than 0. 0 if none is among the first k places; a list
+    may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+
+    >>> gains, judged = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]]), np.array([[1, 1], [1, 0], [0, 0]])
+    >>> reciprocal_rank_numpy(gains, judged, 2)  # at place 2; beyond k; nothing to find
+    array([0.5, 0. , nan])
     """
     hits = gains[:, :k] > 0
-    first = hits.argmax(axis=1)
-    best = hits[np.arange(len(hits)), first] / (first + 1)  # 0 where the first one is no hit: there is none
-    return np.where(judged.any(axis=1), best, np.nan)
+    best = (hits / np.arange(1, hits.shape[1] + 1)).max(axis=1)
+    return np.where((judged > 0).any(axis=1), best, np.nan)
 
 
 @takes(gains="gains u r", judged="gains u m", k="count")
 def reciprocal_rank(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
-    """gains (u r) in rank order and judged (u m), all that could be gained -> (u), NaN where that is nothing."""
+    """1 / the place of the user's first relevant item, counted from 1: gains (u r), judged (u m) -> (u), float64.
+
+    gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
+    order, padded with 0. An item is relevant if it is worth more than 0. 0 if none is among the first k places; a list
+    may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+
+    >>> gains = torch.tensor([[0.0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> judged = torch.tensor([[1.0, 1], [1, 0], [0, 0]])
+    >>> reciprocal_rank(gains, judged, 2)  # at place 2; beyond k; nothing to find
+    tensor([0.5000, 0.0000,    nan], dtype=torch.float64)
+    """
     hits = (gains[:, :k] > 0).double()
     best = (hits / torch.arange(1, hits.shape[1] + 1, device=gains.device)).amax(dim=1)
     return best.where((judged > 0).any(dim=1), torch.nan)

@@ -3,8 +3,8 @@ r"""Team-draft interleaving: two rankers fill one list in turns, and clicks say 
     round by round a coin says who picks first; each adds its best item that is not in the list yet
 
 Axes    a, b two rankings of items; k places -> the list, and for each place the team, "a" or "b", that owns it.
-Rule    No item twice. Both teams are equally large, ±1, and equally often on top: a user who clicks at random favours
-        neither. An exhausted ranking leaves its turns to the other, and then they are not.
+Rule    No item twice. Both teams are equally large, ±1, and equally often on top, so a user who clicks at random
+        favours neither. This ends where a ranking is exhausted: the other one then gets its turns too.
 Asked   "An A/B test needs weeks. What is faster?"  Every user compares both: differences between users cancel. It says
         which is better, not by how much the click rate moves.
 Source  Radlinski, Kurup, Joachims 2008, algorithm 2.
@@ -48,5 +48,8 @@ def credit(items: Sequence[Hashable], teams: Sequence[str], clicked: Collection[
 
     Asked   "Who won this list?"
     """
-    of_a, of_b = (sum(t == team and i in clicked for i, t in zip(items, teams, strict=True)) for team in ("a", "b"))
-    return (of_a > of_b) - (of_a < of_b)
+    owners = [team for item, team in zip(items, teams, strict=True) if item in clicked]
+    of_a, of_b = owners.count("a"), owners.count("b")
+    if of_a == of_b:
+        return 0
+    return 1 if of_a > of_b else -1

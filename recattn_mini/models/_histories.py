@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from recattn_mini.metrics._checks import items_of_user
+from recattn_mini.shapes import items_of_user
 
 Histories = Sequence[Collection[int] | np.ndarray] | np.ndarray
 

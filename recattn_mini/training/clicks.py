@@ -18,7 +18,7 @@ import torch
 from recattn_mini.data.impressions import Impressions, genre_features, impressions, split_each_user_by_time
 from recattn_mini.data.movielens import MovieLens, Split
 from recattn_mini.metrics.auc import auc_numpy
-from recattn_mini.metrics.gauc import gauc_numpy
+from recattn_mini.metrics.fast.gauc import gauc_numpy
 from recattn_mini.metrics.log_loss import log_loss_numpy
 from recattn_mini.metrics.top_k import top_k_numpy
 from recattn_mini.models.dien import DIEN

@@ -65,20 +65,6 @@ def test_equals_a_loop_over_floats(f, inputs, call, close):
     close(call(f, *inputs), pooled_one_by_one(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, attend, gradients, close):
-    def oracle(x, w, b, w_score, mask=None):
-        scores = torch.einsum("...sa,a->...s", torch.tanh(torch.einsum("...sd,ad->...sa", x, w) + b), w_score)
-        return attend(scores.unsqueeze(-2), x, None if mask is None else mask.unsqueeze(-2)).squeeze(-2)
-
-    close(gradients(additive_pooling, *inputs), gradients(oracle, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    inputs = [normal(axes).requires_grad_() for axes in ("b h t", "s t", "s", "s")]
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    assert torch.autograd.gradcheck(additive_pooling, (*inputs, mask))
-
-
 def test_keras_additive_attention_whose_one_query_is_the_bias(run_keras, keras, normal, error):
     """Keras scores Σ scale ⊙ tanh(q + k): with the query b, the same for all, and the keys W x it is ours."""
     x, w, b, w_score, padding = normal("b s d"), normal("a d"), normal("a"), normal("a"), normal("b s") > -1
@@ -135,28 +121,6 @@ def test_module_equals_a_loop_over_floats(module, inputs, close):
 def test_module_has_a_bias_inside_the_tanh_only(module):
     shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
     assert shapes == {"hidden.weight": (19, 11), "hidden.bias": (19,), "score.weight": (1, 19)}
-
-
-def test_module_learns(module, normal, upstream_of):
-    out = module(normal("b s d"))
-    out.backward(upstream_of(out))
-    assert all(p.grad.abs().max() > 1e-6 for p in module.parameters())
-
-
-def test_compiles(normal, compiled, close):
-    inputs = normal("b s d"), normal("a d"), normal("a"), normal("a"), normal("b s") > 0
-    close(compiled(additive_pooling)(*inputs), pooled_one_by_one(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal):
-    inputs = [normal(axes).to(*place) for axes in ("b h s d", "a d", "a", "a")]
-    out = additive_pooling(*inputs, torch.ones(2, 1, 7, dtype=torch.bool, device=inputs[0].device))
-    assert (out.shape, out.dtype, out.device) == ((2, 3, 11), inputs[0].dtype, inputs[0].device)
-
-
-def test_numpy_keeps_float32(normal):
-    inputs = [normal(axes).float().numpy() for axes in ("b s d", "a d", "a", "a")]
-    assert additive_pooling_numpy(*inputs, (normal("b s") > 0).numpy()).dtype == "float32"
 
 
 @pytest.mark.parametrize(

@@ -172,36 +172,6 @@ def test_what_deepctr_torch_returns(f, agru, call, close):
 
 
 @TORCH
-def test_finite_differences(f, normal, tensor):
-    weights = [torch.cat([normal(axes) for _ in range(3)]) for axes in ("b h", "b b", "b", "b")]
-    inputs = [x.requires_grad_() for x in (normal("b h"), normal("b b"), tensor([0.3, 0.9]), *weights)]
-    assert torch.autograd.gradcheck(f, inputs)
-
-
-@TORCH
-def test_half_precision_is_near(f, half, device, inputs, error):
-    assert error(f(*(x.to(device, half) for x in inputs)), f(*inputs)) < 4 * torch.finfo(half).eps
-
-
-@TORCH
-def test_compiles(f, compiled, inputs, gradients, close):
-    close(compiled(f)(*inputs), f(*inputs))
-    close(gradients(compiled(f), *inputs), gradients(f, *inputs))
-
-
-@TORCH
-def test_keeps_dtype_and_device(f, place, inputs):
-    inputs = [x.to(*place) for x in inputs]
-    out = f(*inputs)
-    assert (out.shape, out.dtype, out.device) == ((2, 11), inputs[0].dtype, inputs[0].device)
-
-
-@pytest.mark.parametrize("f", [augru_cell_numpy, augru_cell_released_numpy, agru_cell_numpy])
-def test_numpy_keeps_float32(f, inputs):
-    assert f(*(x.float().numpy() for x in inputs)).dtype == "float32"
-
-
-@TORCH
 def test_bad_input(f, inputs):
     x, state, attention, *weights = inputs
     with pytest.raises(ValueError, match=r"^attention must be \(b\), b = 2 as in x, got \(2, 1\)"):
@@ -269,17 +239,6 @@ def test_module_has_torchs_parameters(module):
     shapes = {name: tuple(x.shape) for name, x in module.named_parameters()}
     biases = {"cell.bias_ih": (33,), "cell.bias_hh": (33,)}
     assert shapes == {"cell.weight_ih": (33, 17), "cell.weight_hh": (33, 11), **biases}
-
-
-def test_module_compiles(module, history, compiled, close):
-    close(compiled(module)(*history), module(*history))
-
-
-def test_module_keeps_dtype_and_device(module, history, place):
-    x, attention, mask = history
-    x, attention = x.to(*place), attention.to(*place)
-    out = module.to(*place)(x, attention, mask.to(x.device))
-    assert (out.shape, out.dtype, out.device) == ((2, 7, 11), x.dtype, x.device)
 
 
 def test_module_names_bad_input(module, history):

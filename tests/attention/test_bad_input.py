@@ -5,42 +5,15 @@ import pytest
 import torch
 
 from recattn_mini.attention import masks
-from recattn_mini.attention.additive_attention import additive_attention
 from recattn_mini.attention.concat_attention import concat_attention
-from recattn_mini.attention.dot_attention import dot_attention
-from recattn_mini.attention.multiplicative_attention import multiplicative_attention
 from recattn_mini.attention.null_key_attention import null_key_attention
 from recattn_mini.attention.scaled_dot_product_attention import (
-    attention_weights,
     scaled_dot_product_attention,
     scaled_dot_product_attention_numpy,
 )
 from recattn_mini.attention.sigmoid_attention import sigmoid_attention
-from recattn_mini.attention.softmax import softmax
 
 q, k, v = torch.ones(2, 3, 5, 11), torch.ones(2, 3, 7, 11), torch.ones(2, 3, 7, 13)
-
-
-def test_every_function_compiles_in_one_process():
-    w, w_hidden, mask = torch.ones(11, 11), torch.ones(19, 11), torch.ones(5, 7, dtype=torch.bool)
-    score = torch.ones(19)
-    calls = [
-        (softmax, q),
-        (masks.causal_mask, q, k),
-        (masks.padding_mask, torch.ones(2, 7, dtype=torch.int64)),
-        (masks.masked_scores, q[..., :7], mask),
-        (attention_weights, q, k, mask),
-        (scaled_dot_product_attention, q, k, v, mask),
-        (dot_attention, q, k, v, mask),
-        (multiplicative_attention, q, k, v, w, mask),
-        (additive_attention, q, k, v, w_hidden, w_hidden, score, mask),
-        (concat_attention, q, k, v, torch.ones(19, 22), score, mask),
-        (sigmoid_attention, q, k, v, -1.0, mask),
-        (null_key_attention, q, k, v, torch.zeros(11), torch.zeros(13), mask),
-    ]
-    torch.compiler.reset()
-    for f, *arguments in calls:
-        torch.testing.assert_close(torch.compile(f, backend="eager", fullgraph=True)(*arguments), f(*arguments))
 
 
 @pytest.mark.parametrize("mask", [0.0, 1.0, True, False])

@@ -173,15 +173,3 @@ def test_bad_input(f, call):
         call(f, history.double(), candidates)
     with pytest.raises(ValueError, match=r"^history has an empty axis"):
         call(f, history[:, :0], candidates)
-
-
-def test_device(device):
-    history = torch.tensor(HISTORIES["left"], device=device)
-    assert candidate_mask(history, history).device == history.device
-    meta = history.to("meta")
-    assert candidate_mask(meta, meta).device == meta.device
-
-
-def test_compiles(compiled):
-    history, candidates = torch.tensor(HISTORIES["left"]), torch.tensor(CANDIDATES["padded"])
-    assert torch.equal(compiled(candidate_mask)(history, candidates), candidate_mask(history, candidates))

@@ -42,16 +42,6 @@ def test_equals_torch_for_one_user_and_for_views(f, inputs, call, close):
     close(call(f, *views, *biases), torch_cell(*inputs))
 
 
-def test_gradients_equal_torch(inputs, gradients, close):
-    close(gradients(gru_cell, *inputs), gradients(torch_cell, *inputs))
-
-
-def test_finite_differences(normal):
-    weights = [torch.cat([normal(axes) for _ in range(3)]) for axes in ("b t", "b b", "b", "b")]
-    inputs = [x.requires_grad_() for x in (normal("h t"), normal("h b"), *weights)]
-    assert torch.autograd.gradcheck(gru_cell, inputs)
-
-
 def test_keras_has_another_order(keras, inputs, error):
     """Keras's blocks are z, r, n, its kernels are transposed, and its `reset_after` is PyTorch's way."""
     x, state, *weights = inputs
@@ -93,26 +83,6 @@ def test_the_biases_add_up_but_those_of_the_candidate(f, inputs, call, close):
             close(merged, out)
         else:
             assert (merged - out).abs().min() > 1e-5
-
-
-def test_half_precision_is_near(half, device, inputs, error):
-    exact = torch_cell(*inputs)
-    assert error(gru_cell(*(x.to(device, half) for x in inputs)), exact) < 4 * torch.finfo(half).eps
-
-
-def test_compiles(compiled, inputs, gradients, close):
-    close(compiled(gru_cell)(*inputs), gru_cell(*inputs))
-    close(gradients(compiled(gru_cell), *inputs), gradients(gru_cell, *inputs))
-
-
-def test_keeps_dtype_and_device(place, inputs):
-    inputs = [x.to(*place) for x in inputs]
-    out = gru_cell(*inputs)
-    assert (out.shape, out.dtype, out.device) == ((2, 11), inputs[0].dtype, inputs[0].device)
-
-
-def test_numpy_keeps_float32(inputs):
-    assert gru_cell_numpy(*(x.float().numpy() for x in inputs)).dtype == "float32"
 
 
 def test_three_gates_are_expected(inputs):

@@ -129,24 +129,6 @@ def test_power_is_a_whole_number(f, p, normal, call):
         call(f, normal("b t d"), normal("b d"), p)
 
 
-@pytest.mark.parametrize("p", [0, 1, 2, 3])
-def test_gradients_equal_autograd(p, inputs, attend, gradients, close):
-    def oracle(interests, item, mask=None):
-        scores = torch.pow(torch.einsum("...kd,...d->...k", interests, item), p)
-        return attend(scores.unsqueeze(-2), interests, None if mask is None else mask.unsqueeze(-2)).squeeze(-2)
-
-    def ours(interests, item, mask=None):
-        return label_aware_attention(interests, item, p, mask)
-
-    close(gradients(ours, *inputs), gradients(oracle, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    inputs = normal("b h t").requires_grad_(), normal("b t").requires_grad_(), 3, mask
-    assert torch.autograd.gradcheck(label_aware_attention, inputs)
-
-
 @BOTH
 def test_one_interest_is_handed_through(f, call, close, normal):
     interests = normal("b t d")[:, :1]
@@ -189,31 +171,3 @@ def test_serving_is_the_limit_of_training(f, call, close, tensor):
     interests, item = tensor([[[1.5, 7], [2, 8], [-1.9, 9]]]), tensor([[1, 0]])
     trained = label_aware_attention(interests, item, 15)
     close(call(f, interests, item[:, None]), (trained * item).sum(-1, keepdim=True))
-
-
-def test_serving_finite_differences(normal, tensor):
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    inputs = normal("b h t").requires_grad_(), normal("b s t").requires_grad_(), mask
-    assert torch.autograd.gradcheck(multi_interest_scores, inputs)
-
-
-def test_compiles(normal, compiled, close):
-    inputs = normal("b t d"), normal("b d"), 3, normal("b t") > 0
-    close(compiled(label_aware_attention)(*inputs), user_by_user(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal):
-    interests, item, items = (normal(axes).to(*place) for axes in ("b h t d", "b h d", "b h s d"))
-    mask = torch.ones(2, 1, 5, dtype=torch.bool, device=interests.device)
-    for out, shape in (
-        (label_aware_attention(interests, item, 2, mask), (2, 3, 11)),
-        (multi_interest_scores(interests, items, mask), (2, 3, 7)),
-    ):
-        assert (out.shape, out.dtype, out.device) == (shape, interests.dtype, interests.device)
-
-
-def test_numpy_keeps_float32(normal):
-    interests, item, items = (normal(axes).float().numpy() for axes in ("b t d", "b d", "b s d"))
-    mask = (normal("b t") > 0).numpy()
-    assert label_aware_attention_numpy(interests, item, 2, mask).dtype == "float32"
-    assert multi_interest_scores_numpy(interests, items, mask).dtype == "float32"

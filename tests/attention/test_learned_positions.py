@@ -98,21 +98,3 @@ def test_module(module, last_row, normal, upstream_of, close):
     assert (positions.table.grad.abs().amax(-1) > 0).tolist() == [True] * 5 + [False] * 2
     with pytest.raises(ValueError, match="extrapolation is impossible"):
         positions(normal("b d d"))
-
-
-@pytest.mark.parametrize("f", [learned_positions, learned_positions_from_the_end])
-def test_keeps_dtype_and_device(f, place, normal):
-    x, table = normal("b t d").to(*place), normal("s d").to(*place)
-    out = f(x, table)
-    assert (out.shape, out.dtype, out.device) == (x.shape, x.dtype, x.device)
-
-
-@pytest.mark.parametrize("f", [learned_positions, learned_positions_from_the_end])
-def test_compiles(f, compiled, normal):
-    x, table = normal("b t d"), normal("s d")
-    assert torch.equal(compiled(f)(x, table), f(x, table))
-
-
-@pytest.mark.parametrize("f", [learned_positions_numpy, learned_positions_from_the_end_numpy])
-def test_numpy_keeps_float32(f, normal):
-    assert f(normal("b t d").float().numpy(), normal("s d").float().numpy()).dtype == "float32"

@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -110,28 +109,3 @@ def test_masked_scores_are_what_sdpa_adds(f, normal, empty_rows, call, close):
 def test_masked_scores_pass_gradients_where_allowed(normal, empty_rows, upstream_of, gradients, close):
     scores = normal("b h t s")
     close(gradients(masks.masked_scores, scores, empty_rows), (upstream_of(scores) * empty_rows,))
-
-
-def test_keep_dtype_and_device(place, normal):
-    q, k = normal("b t d").to(*place), normal("b s c").to(*place)
-    items = torch.ones(2, 7, dtype=torch.int64, device=q.device)
-    causal, padding = masks.causal_mask(q, k), masks.padding_mask(items)
-    combined = masks.combined_mask(causal, padding)
-    scores = masks.masked_scores(normal("b h t s").to(*place), combined)
-    assert {m.dtype for m in (causal, padding, combined)} == {torch.bool}
-    assert {m.device for m in (causal, padding, combined, scores)} == {q.device}
-    assert scores.dtype == q.dtype
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_numpy_keeps_dtype(dtype):
-    assert masks.masked_scores_numpy(np.zeros((2, 3), dtype), np.array([True, False, True])).dtype == dtype
-
-
-def test_compile_into_one_graph(compiled, normal):
-    def masked(scores, q, k, items):
-        return masks.masked_scores(scores, masks.combined_mask(masks.causal_mask(q, k), masks.padding_mask(items)))
-
-    items = torch.tensor([[0, 0, 0, 1, 2, 3, 4], [0] * 7])
-    inputs = normal("b h t s"), normal("t d"), normal("s d"), items
-    assert torch.equal(compiled(masked)(*inputs), masked(*inputs))

@@ -64,19 +64,6 @@ def test_equals_a_loop_over_heads(f, inputs, call, close):
     close(call(f, *inputs), one_head_at_a_time(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, gradients, close):
-    close(gradients(multi_head_attention, *inputs), gradients(one_head_at_a_time, *inputs))
-
-
-def test_finite_differences(normal):
-    shapes = "b h t", "b t h", "b t b"
-    weights = of_weights((4, 5), (4, 3), (4, 2), (5, 4))
-    q, k, v = (normal(axes).requires_grad_() for axes in shapes)
-    mask = torch.ones(3, 5, dtype=torch.bool).tril(2)
-    weights = [w.requires_grad_() for w in weights]
-    assert torch.autograd.gradcheck(multi_head_attention, (q, k, v, *weights, 2, mask))
-
-
 @BOTH
 def test_each_head_may_have_a_mask_of_its_own(f, normal, weights, call, close):
     mask = normal("b h t s") > 0.7
@@ -142,12 +129,6 @@ def test_empty_row_gives_zeros_where_torch_module_gives_nan(f, square, call, clo
     assert theirs[empty].isnan().all()
     assert (ours[empty] == 0).all()
     close(ours[~empty], theirs[~empty].detach())
-
-
-def test_empty_rows_leave_all_gradients_finite(square, gradients):
-    inputs, weights = square
-    for mask in (CAUSAL & PADDING[:, None, None], torch.zeros(5, 7, dtype=torch.bool)):
-        assert all(g.isfinite().all() for g in gradients(multi_head_attention, *inputs, *weights, H, mask))
 
 
 @pytest.mark.parametrize("part", ["query", "key"])
@@ -244,12 +225,6 @@ def test_module_equals_a_loop_over_heads(module, mask, close):
     close(module(q, k, v, mask), one_head_at_a_time(q, k, v, *projections(module), H, mask))
 
 
-def test_module_learns(module, upstream_of):
-    out = module(*randn((2, 5, A), (2, 7, A), (2, 7, A)))
-    out.backward(upstream_of(out))
-    assert all(p.grad.abs().max() > 1e-6 for p in module.parameters())
-
-
 def test_number_of_heads_changes_no_parameter_count_but_the_output():
     inputs = [x.float() for x in randn((2, 5, 64), (2, 7, 64), (2, 7, 64), scale=3)]
     outs = []
@@ -263,50 +238,3 @@ def test_number_of_heads_changes_no_parameter_count_but_the_output():
         assert sum(p.numel() for p in module.parameters()) == sum(p.numel() for p in theirs.parameters()) == 16384
         outs.append(module(*inputs))
     assert (outs[0] - outs[1]).abs().max() > 0.01 < (outs[1] - outs[2]).abs().max()
-
-
-def test_half_precision_is_nearly_as_exact_as_torch(half, square, error, gradients):
-    inputs, weights = square
-    inputs, weights = ([x.to(half) for x in some] for some in (inputs, weights))
-    theirs = torch_module(*weights, H, dtype=half)
-    mask = OF_HEADS
-
-    def their(q, k, v):
-        return theirs(q, k, v, attn_mask=~mask.flatten(0, 1), need_weights=False)[0]
-
-    def ours(q, k, v):
-        return multi_head_attention(q, k, v, *weights, H, mask)
-
-    def exact(q, k, v):
-        return one_head_at_a_time(q, k, v, *(w.double() for w in weights), H, mask)
-
-    wide = [x.double() for x in inputs]
-    a = ours(*inputs), *gradients(ours, *inputs)
-    b = their(*inputs), *gradients(their, *inputs)
-    z = exact(*wide), *gradients(exact, *wide)
-    for of_ours, of_theirs, of_exact in zip(a, b, z, strict=True):
-        assert of_ours.dtype == half
-        assert 0 < error(of_ours, of_exact) <= 3 * error(of_theirs, of_exact)
-
-
-def test_keeps_dtype_and_device(place, normal, weights):
-    inputs = [x.to(*place) for x in (normal("b t d"), normal("b s c"), normal("b s e"), *weights)]
-    out = multi_head_attention(*inputs, H, CAUSAL.to(inputs[0].device))
-    assert (out.shape, out.dtype, out.device) == ((2, 5, 11), inputs[0].dtype, inputs[0].device)
-
-
-def test_numpy_keeps_float32(normal, weights):
-    inputs = (x.float().numpy() for x in (normal("b t d"), normal("b s c"), normal("b s e"), *weights))
-    assert multi_head_attention_numpy(*inputs, H, CAUSAL.numpy()).dtype == "float32"
-
-
-def test_compiles_into_one_graph(compiled, normal, weights, gradients, close):
-    inputs = normal("b t d"), normal("b s c"), normal("b s e"), *weights, H, CAUSAL
-    f = compiled(multi_head_attention)
-    close(f(*inputs), one_head_at_a_time(*inputs))
-    close(gradients(f, *inputs), gradients(one_head_at_a_time, *inputs))
-
-
-def test_module_compiles_into_one_graph(compiled, module, close):
-    q, k, v = randn((2, 5, A), (2, 7, A), (2, 7, A))
-    close(compiled(module)(q, k, v, CAUSAL), one_head_at_a_time(q, k, v, *projections(module), H, CAUSAL))

@@ -68,16 +68,6 @@ def test_equals_torchs_convolution_and_attention(f, inputs, conv_then_pool, call
     close(call(f, *inputs), conv_then_pool(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, conv_then_pool, gradients, close):
-    close(gradients(naml_words, *inputs), gradients(conv_then_pool, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    inputs = [normal(axes).requires_grad_() for axes in ("b h t", "b t h", "b", "s b", "s", "s")]
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    assert torch.autograd.gradcheck(naml_words, (*inputs, mask))
-
-
 @BOTH
 def test_same_convolution_as_a_layer_with_padding_same(f, normal, call, close):
     """w_score = 0 pools evenly, so what is left is the mean of nn.Conv1d's features."""
@@ -149,12 +139,6 @@ def test_news_are_pooled_from_their_views_and_users_from_their_news(encoder, nor
     assert (user[1] == 0).all()  # who has read nothing
 
 
-def test_module_learns(encoder, normal, upstream_of):
-    out = encoder(encoder.news(normal("b h s d"), normal("b h t d"), normal("b h c")))
-    out.backward(upstream_of(out))
-    assert all(p.grad.abs().max() > 1e-9 for p in encoder.parameters())
-
-
 def test_a_window_of_three_words(encoder):
     assert {name: tuple(p.shape) for name, p in encoder.title.named_parameters()} == {
         "conv.weight": (13, 11, 3),
@@ -164,19 +148,3 @@ def test_a_window_of_three_words(encoder):
         "pooling.score.weight": (1, 19),
     }
     assert isinstance(encoder.body, NAMLWords)
-
-
-def test_compiles(normal, compiled, conv_then_pool, close):
-    inputs = normal("b s d"), normal("e d h"), normal("e"), normal("a e"), normal("a"), normal("a"), normal("b s") > 0
-    close(compiled(naml_words)(*inputs), conv_then_pool(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal):
-    inputs = [normal(axes).to(*place) for axes in ("b h s d", "e d h", "e", "a e", "a", "a")]
-    out = naml_words(*inputs, torch.ones(2, 1, 7, dtype=torch.bool, device=inputs[0].device))
-    assert (out.shape, out.dtype, out.device) == ((2, 3, 13), inputs[0].dtype, inputs[0].device)
-
-
-def test_numpy_keeps_float32(normal):
-    inputs = [normal(axes).float().numpy() for axes in ("b s d", "e d h", "e", "a e", "a", "a")]
-    assert naml_words_numpy(*inputs, (normal("b s") > 0).numpy()).dtype == "float32"

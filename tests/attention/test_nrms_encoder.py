@@ -65,17 +65,6 @@ def test_equals_torchs_attention_text_by_text(f, inputs, text_by_text, call, clo
     close(call(f, *inputs), text_by_text(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, text_by_text, gradients, close):
-    close(gradients(nrms_encoder, *inputs), gradients(text_by_text, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    x, w_q, w_k, w_v = (normal(axes).requires_grad_() for axes in ("b h t", "b t", "b t", "b t"))
-    pooling = [normal(axes).requires_grad_() for axes in ("s b", "s", "s")]
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    assert torch.autograd.gradcheck(nrms_encoder, (x, w_q, w_k, w_v, 2, *pooling, mask))
-
-
 @BOTH
 def test_multihead_attention_with_an_identity_behind_it(f, normal, attend, call, close):
     """nn.MultiheadAttention packs W_q, W_k, W_v, means the opposite by its mask, and has the W_o that NRMS has not."""
@@ -146,19 +135,3 @@ def test_two_levels_from_words_to_users(module, normal, upstream_of):
 def test_heads_share_the_width(normal, weights):
     with pytest.raises(ValueError, match=r"^h must divide the width that the heads share, a = 6, got 4"):
         nrms_encoder(normal("b s d"), *weights[:3], 4, *weights[4:])
-
-
-def test_compiles(normal, weights, compiled, text_by_text, close):
-    inputs = normal("b s d"), *weights, normal("b s") > 0
-    close(compiled(nrms_encoder)(*inputs), text_by_text(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal, weights):
-    x, mask = normal("b h s d").to(*place), torch.ones(2, 1, 7, dtype=torch.bool).to(place[0])
-    out = nrms_encoder(x, *(w.to(*place) if isinstance(w, torch.Tensor) else w for w in weights), mask)
-    assert (out.shape, out.dtype, out.device) == ((2, 3, E), x.dtype, x.device)
-
-
-def test_numpy_keeps_float32(normal, weights):
-    inputs = [w.float().numpy() if isinstance(w, torch.Tensor) else w for w in (normal("b s d"), *weights)]
-    assert nrms_encoder_numpy(*inputs, (normal("b s") > 0).numpy()).dtype == "float32"

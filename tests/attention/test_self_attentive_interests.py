@@ -61,20 +61,6 @@ def test_equals_a_loop_over_floats(f, inputs, one_by_one, call, close):
     close(call(f, *inputs), one_by_one(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, attend, gradients, close):
-    def oracle(x, w, w_score, mask=None):
-        scores = torch.einsum("...sa,ka->...ks", torch.tanh(torch.einsum("...sd,ad->...sa", x, w)), w_score)
-        return attend(scores, x, None if mask is None else mask.unsqueeze(-2))
-
-    close(gradients(self_attentive_interests, *inputs), gradients(oracle, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    inputs = [normal(axes).requires_grad_() for axes in ("b h t", "s t", "b s")]
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    assert torch.autograd.gradcheck(self_attentive_interests, (*inputs, mask))
-
-
 @BOTH
 def test_torch_rechub(f, call, close):
     """Float64 outputs of torch-rechub 0.9.0. It masks with -1e9, the same to 1e-9 where a history has an item."""
@@ -144,25 +130,3 @@ def test_module_has_two_weights_and_no_bias(module):
         "hidden.weight": (19, 11),
         "score.weight": (5, 19),
     }
-
-
-def test_module_learns(module, normal, upstream_of):
-    out = module(normal("b s d"))
-    out.backward(upstream_of(out))
-    assert all(p.grad.abs().max() > 1e-6 for p in module.parameters())
-
-
-def test_compiles(normal, compiled, one_by_one, close):
-    inputs = normal("b s d"), normal("a d"), normal("t a"), normal("b s") > 0
-    close(compiled(self_attentive_interests)(*inputs), one_by_one(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal):
-    inputs = [normal(axes).to(*place) for axes in ("b h s d", "a d", "t a")]
-    out = self_attentive_interests(*inputs, torch.ones(2, 1, 7, dtype=torch.bool, device=inputs[0].device))
-    assert (out.shape, out.dtype, out.device) == ((2, 3, 5, 11), inputs[0].dtype, inputs[0].device)
-
-
-def test_numpy_keeps_float32(normal):
-    inputs = [normal(axes).float().numpy() for axes in ("b s d", "a d", "t a")]
-    assert self_attentive_interests_numpy(*inputs, (normal("b s") > 0).numpy()).dtype == "float32"

@@ -133,18 +133,3 @@ def test_a_float32_angle_would_not_do():
     angles = torch.tensor(float(p)) / 10000 ** (torch.arange(0, d, 2) / d)
     error = (angles.sin().double() - torch.tensor(of_one(p, d)[::2])).abs().max().item()
     assert 1e-3 < error < 1e-2
-
-
-def test_device(device):
-    if device != "mps":  # which has no float64
-        assert sinusoidal_positions(torch.arange(3, device=device), 4).device.type == device
-
-
-def test_meta_device_keeps_the_shape():
-    out = sinusoidal_positions(torch.ones(2, 3, dtype=torch.int64, device="meta"), 4)
-    assert (out.shape, out.device.type) == ((2, 3, 4), "meta")
-
-
-def test_compiles(compiled):
-    positions = torch.tensor([[0, 1, 2], [7, 8, 100_000]])
-    assert torch.equal(compiled(sinusoidal_positions)(positions, 6), sinusoidal_positions(positions, 6))

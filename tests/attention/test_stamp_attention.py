@@ -84,25 +84,6 @@ def test_equals_a_loop_over_floats(f, inputs, call, close):
     close(call(f, *inputs), session_by_session(*inputs))
 
 
-def test_gradients_equal_autograd(inputs, gradients, close):
-    def oracle(x, last, w_item, w_last, w_mean, b, w_score, mask=None):
-        real = torch.ones_like(x[..., :1]) if mask is None else mask.double().unsqueeze(-1).expand_as(x[..., :1])
-        mean = (real * x).sum(-2) / real.sum(-2).clamp(min=1)
-        of_all = torch.einsum("...d,ad->...a", last, w_last) + torch.einsum("...d,ad->...a", mean, w_mean) + b
-        hidden = torch.einsum("...sd,ad->...sa", x, w_item) + of_all.unsqueeze(-2)
-        return (real * x * torch.einsum("...sa,a->...s", torch.sigmoid(hidden), w_score).unsqueeze(-1)).sum(-2)
-
-    close(gradients(stamp_attention, *inputs), gradients(oracle, *inputs))
-
-
-def test_finite_differences(normal, tensor):
-    inputs = [normal(axes).requires_grad_() for axes in ("b h t", "b t", "s t", "s t", "s t", "s", "s")]
-    mask = tensor([[1, 0, 1], [0, 0, 0]]) > 0
-    assert torch.autograd.gradcheck(stamp_attention, (*inputs, mask))
-    inputs = [normal(axes).requires_grad_() for axes in ("b h", "b h", "t h", "h h", "h", "h h", "h")]
-    assert torch.autograd.gradcheck(stamp_scores, inputs)
-
-
 @pytest.fixture(scope="module")
 def recorded():
     """Float64 inputs, weights and outputs of RecBole 1.2.1."""
@@ -192,28 +173,3 @@ def test_module_equals_a_loop_over_floats(module, inputs, close):
 def test_module_has_one_bias(module):
     shapes = {name: tuple(p.shape) for name, p in module.named_parameters() if "bias" in name or "score" in name}
     assert shapes == {"item_proj.bias": (19,), "score.weight": (1, 19)}
-
-
-def test_module_learns(module, normal, upstream_of):
-    out = module(normal("b s d"), normal("b d"))
-    out.backward(upstream_of(out))
-    assert all(p.grad.abs().max() > 1e-6 for p in module.parameters())
-
-
-def test_compiles(normal, compiled, close):
-    inputs = normal("b s d"), normal("b d"), *map(normal, WEIGHTS), normal("b s") > 0
-    close(compiled(stamp_attention)(*inputs), session_by_session(*inputs))
-
-
-def test_keeps_dtype_and_device(place, normal):
-    inputs = [normal(axes).to(*place) for axes in ("b h s d", "b h d", *WEIGHTS)]
-    out = stamp_attention(*inputs, torch.ones(2, 1, 7, dtype=torch.bool, device=inputs[0].device))
-    assert (out.shape, out.dtype, out.device) == ((2, 3, 11), inputs[0].dtype, inputs[0].device)
-    scores = stamp_scores(*(normal(axes).to(*place) for axes in ("b h d", "b h d", "t d", "d d", "d", "d d", "d")))
-    assert (scores.shape, scores.dtype) == ((2, 3, 5), inputs[0].dtype)
-
-
-def test_numpy_keeps_float32(normal):
-    inputs = [normal(axes).float().numpy() for axes in ("b s d", "b d", *WEIGHTS)]
-    assert stamp_attention_numpy(*inputs).dtype == "float32"
-    assert stamp_attention_numpy(*inputs, (normal("b s") > 0).numpy()).dtype == "float32"

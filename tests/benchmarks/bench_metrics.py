@@ -3,7 +3,8 @@
 Needs pytest-benchmark, ranx, torchmetrics and scikit-learn. No part of a plain `pytest`, which only collects test_*.py.
 A ratio is of CPU seconds, the least of several runs that take turns, with one thread each: wall time on a busy machine
 says more about the machine. The table at the end has each ratio, its aim, and what was scaled up from fewer users.
-Every value that is timed is first compared.
+Every value that is timed is first compared. Aims are for the fast form where there is one; the last rows have the plain
+forms by their fast ones, aimed at 3 where the plain form does not say why it takes longer.
 """
 
 import time
@@ -15,14 +16,22 @@ import numpy as np
 import pytest
 import torch
 
+from recattn_mini.metrics import gains_and_judged as plain_judged
+from recattn_mini.metrics import gauc as plain_gauc
+from recattn_mini.metrics import ndcg as plain_ndcg
+from recattn_mini.metrics import top_k as plain_top_k
 from recattn_mini.metrics.auc import auc_numpy
 from recattn_mini.metrics.average_precision import average_precision_numpy
-from recattn_mini.metrics.gains_and_judged import gains_of_items_numpy, judged_of_relevance_numpy
-from recattn_mini.metrics.gauc import gauc_numpy
-from recattn_mini.metrics.ndcg import ndcg_numpy
+from recattn_mini.metrics.fast.gains_and_judged import (
+    gains_of_items_numpy,
+    judged_of_relevance,
+    judged_of_relevance_numpy,
+)
+from recattn_mini.metrics.fast.gauc import gauc, gauc_numpy
+from recattn_mini.metrics.fast.ndcg import ndcg_numpy
+from recattn_mini.metrics.fast.top_k import top_k, top_k_numpy
 from recattn_mini.metrics.recall import recall_numpy
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank_numpy
-from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 K = 10
 OURS = (ndcg_numpy, average_precision_numpy, recall_numpy, reciprocal_rank_numpy)
@@ -218,3 +227,60 @@ def test_auc_against_sklearn(distinct: int | None, ratio: Add) -> None:
         ">= 8",
         rounds=3,
     )
+
+
+def test_plain_forms_by_their_fast_ones(ratio: Add) -> None:
+    """Last, so that these rows stand at the end of the table."""
+    why = "says why"
+    for users, n in ((2000, 10_000), (20_000, 100)):
+        scores = np.random.default_rng(0).standard_normal((users, n), dtype=np.float32)
+        tensor = torch.from_numpy(scores)
+        ratio(
+            f"plain / fast: top_k_numpy, {users} x {n}",
+            lambda scores=scores: plain_top_k.top_k_numpy(scores, K),
+            lambda scores=scores: top_k_numpy(scores, K),
+            why,
+            rounds=3,
+        )
+        ratio(
+            f"plain / fast: top_k, {users} x {n}",
+            lambda tensor=tensor: plain_top_k.top_k(tensor, K),
+            lambda tensor=tensor: top_k(tensor, K),
+            why,
+            rounds=3,
+        )
+    scores, labels = _users(10_000)
+    relevance = torch.from_numpy(labels)
+    ratio(
+        "plain / fast: judged_of_relevance_numpy, 1e4 x 100",
+        lambda: plain_judged.judged_of_relevance_numpy(labels),
+        lambda: judged_of_relevance_numpy(labels),
+        why,
+    )
+    ratio(
+        "plain / fast: judged_of_relevance, 1e4 x 100",
+        lambda: plain_judged.judged_of_relevance(relevance),
+        lambda: judged_of_relevance(relevance),
+        why,
+    )
+    items = top_k_numpy(scores, K)
+    gains, judged = gains_of_items_numpy(items, labels), judged_of_relevance_numpy(labels)
+    ratio(
+        "plain / fast: gains_of_items_numpy, 1e4 x 10",
+        lambda: plain_judged.gains_of_items_numpy(items, labels),
+        lambda: gains_of_items_numpy(items, labels),
+        "<= 3",
+    )
+    ratio(
+        "plain / fast: ndcg_numpy of bools, 1e4 x 10",
+        lambda: plain_ndcg.ndcg_numpy(gains, judged, K),
+        lambda: ndcg_numpy(gains, judged, K),
+        "<= 3",
+    )
+    some = 1000
+    flat = scores[:some].ravel(), labels[:some].ravel(), np.repeat(np.arange(some), 100)
+    tensors = tuple(map(torch.from_numpy, flat))
+    ratio(
+        f"plain / fast: gauc_numpy, {some} x 100", lambda: plain_gauc.gauc_numpy(*flat), lambda: gauc_numpy(*flat), why
+    )
+    ratio(f"plain / fast: gauc, {some} x 100", lambda: plain_gauc.gauc(*tensors), lambda: gauc(*tensors), why, rounds=3)

@@ -414,11 +414,16 @@ def test_an_interrupt_stops_pip_and_leaves_nothing_behind(shelf, monkeypatch, tm
             pip_is_gone.set()
 
     monkeypatch.delenv("PIP_NO_INDEX")
-    with serving(interrupt) as address:
-        monkeypatch.setenv("PIP_INDEX_URL", address)
-        with pytest.raises(KeyboardInterrupt):
-            fetch()
-        assert pip_is_gone.wait(5)
+    # where a shell started the tests in the background, an interrupt is ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with serving(interrupt) as address:
+            monkeypatch.setenv("PIP_INDEX_URL", address)
+            with pytest.raises(KeyboardInterrupt):
+                fetch()
+            assert pip_is_gone.wait(5)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "Interrupted, and nothing was kept: `recattn data`" in capfd.readouterr().err
     assert left_behind() == set()
     assert list((tmp_path / "tmp").iterdir()) == []

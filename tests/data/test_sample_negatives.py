@@ -111,11 +111,11 @@ def test_views_and_narrow_integers():
 
 
 def test_float32_numbers_are_taken_for_what_they_are():
-    """The largest float32 below 1, of 2²⁵ items: a product in float32 would be 2²⁵, an item that there is not."""
-    largest = np.nextafter(np.float32(1), np.float32(0))
-    want = 1 + int(float(largest) * 2**25)
-    assert sample_negatives_numpy(np.array([[0]]), 2**25, np.array([[largest]])).tolist() == [[want]]
-    assert sample_negatives(torch.zeros(1, 1).long(), 2**25, torch.tensor([[float(largest)]])).tolist() == [[want]]
+    """0.7 in float32 is a little less: ten times that is below 7, but 7 if rounded to float32, one rank too many."""
+    number = np.float32(0.7)
+    assert (int(number * np.float32(10)), int(float(number) * 10)) == (7, 6)
+    assert sample_negatives_numpy(np.array([[0]]), 10, np.array([[number]])).tolist() == [[7]]
+    assert sample_negatives(torch.zeros(1, 1).long(), 10, torch.tensor([[float(number)]])).tolist() == [[7]]
 
 
 def test_a_generator_of_either_library():

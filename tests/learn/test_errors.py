@@ -1,5 +1,7 @@
 """The exceptions that answers really raise are told in words; each is raised here: the words follow the libraries."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,17 @@ REAL = {
     "1 - mask": (lambda: 1 - (torch.ones(2) > 0), "invert it with ~"),
     "the other library's method": (lambda: x.masked_fill(mask, 0), "name it differently"),
     "dim for axis": (lambda: x.sum(dim=-1), "axis and keepdims"),
+    "bmm of four axes": (lambda: torch.bmm(t, t), "any number of leading"),
+    "axes of another number, NumPy": (lambda: x.transpose(0, 2, 1), "swapaxes"),
+    "axes of another number, PyTorch": (lambda: t.permute(0, 2, 1), ".mT"),
+    "expand": (lambda: torch.ones(5, 7).expand(5, 3), "only an axis of size 1"),
+    "an axis of a number": (lambda: torch.tensor(1.0)[:, None], "no axis at all"),
+    "k beyond the last": (lambda: torch.ones(3).topk(5), "min(k"),
+    "float of an array": (lambda: float(x), "one number"),
+    "math of an array": (lambda: math.exp(x), "one number"),
+    "math of a tensor": (lambda: math.exp(t), "one number"),
+    "item of a tensor": (lambda: t.item(), "one number"),
+    "torch.exp of an array": (lambda: torch.exp(x), "np.… or torch.…"),
     "renamed parameters": (lambda: nn.Linear(2, 2).load_state_dict({"w": torch.ones(2, 2)}), "names"),
 }
 

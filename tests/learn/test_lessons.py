@@ -4,6 +4,7 @@ Lessons are built from their sources here, so that what a learner wrote into les
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,12 +12,18 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from notebooks import ROOT, code, run, said
+import torch
+from notebooks import ROOT, code, dependent, run, said
 
 from recattn_mini.exercises import answer_names
 from recattn_mini.learn import lessons, notebook
 
 NAMES = lessons.lesson_names()
+SOURCES = ROOT / "lessons" / "source"
+
+
+def lesson(name: str) -> nbformat.NotebookNode:
+    return nbformat.reads(lessons.fresh(name), as_version=4)
 
 
 def solution(name: str) -> nbformat.NotebookNode:
@@ -25,9 +32,11 @@ def solution(name: str) -> nbformat.NotebookNode:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_unsolved_it_runs_from_top_to_bottom(name: str, tmp_path: Path):
-    nb = run(lessons.fresh(name), tmp_path)
+    """Only the cells that differ from the solution's, all of which nbval runs: stubs, and what uses their names."""
+    asked = lesson(name)
+    nb = run(dependent(asked, notebook.YOUR_TURN), tmp_path)
     checks = [cell for cell in code(nb) if cell.source.startswith("check(")]
-    assert len(checks) == len(lessons.exercises(nb)) >= 3
+    assert len(checks) == len(lessons.exercises(asked)) >= 3
     for cell in checks:
         assert said(cell).startswith("○"), said(cell)
         assert "not attempted" in said(cell)
@@ -36,12 +45,28 @@ def test_unsolved_it_runs_from_top_to_bottom(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_asked_is_the_same_in_the_solution(name: str):
+    """So that it need not be run twice."""
+    stubs = set(lessons.exercises(lesson(name)).values())
+    unsolved, solved = (
+        {cell["id"]: "".join(cell["source"]) for cell in rendered["cells"] if cell["id"] not in stubs}
+        for rendered in (lesson(name), lessons.builder().solution(SOURCES / f"{name}.py"))
+    )
+    assert unsolved == solved
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_without_data_it_says_how_to_get_it_and_goes_on(name: str, tmp_path: Path):
-    nb = run(lessons.fresh(name), tmp_path, RECATTN_CACHE_DIR=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS="")
+    """Only the cells that differ from the run with data: those that ask for it, and those that use what they define.
+
+    A cache that cannot be written is the quickest way to have none: pip is not even asked.
+    """
+    (cache := tmp_path / "cache").touch()
+    nb = run(dependent(lesson(name), "movielens.load()"), tmp_path, RECATTN_CACHE_DIR=str(cache))
     told = [said(cell) for cell in code(nb) if "recattn data" in said(cell)]
     asks = [cell for cell in code(nb) if "movielens.load()" in cell.source]
     assert len(told) == len(asks) > 0
-    assert all(str(tmp_path) in sentence and "Traceback" not in sentence for sentence in told)
+    assert all(str(cache) in sentence and "Traceback" not in sentence for sentence in told)
     assert all(cell.execution_count for cell in code(nb))
 
 
@@ -90,7 +115,7 @@ def sections(nb: nbformat.NotebookNode) -> list[list[nbformat.NotebookNode]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_has_what_a_lesson_has(name: str):
-    nb = nbformat.reads(lessons.fresh(name), as_version=4)
+    nb = lesson(name)
     tags = [tag for cell in nb.cells for tag in cell.metadata.get("tags", [])]
     assert {"question", "answer", "follow-up", "trap"} <= set(tags)
     for cell in nb.cells:
@@ -116,6 +141,22 @@ def test_no_lesson_holds_an_answer_or_an_output(name: str):
 def test_every_exercise_is_asked_in_a_lesson():
     asked = {answer_names()[answer] for name in NAMES for answer in lessons.exercises(json.loads(lessons.fresh(name)))}
     assert asked == set(answer_names().values())
+
+
+def test_tests_and_the_kernels_they_start_have_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert torch.get_num_threads() == 1
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        assert os.environ[name] == "1"
+        monkeypatch.delenv(name)
+    cell = nbformat.v4.new_code_cell("import os; print(os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])")
+    [ran] = run(nbformat.v4.new_notebook(cells=[cell]), tmp_path).cells
+    assert said(ran) == "1 1\n"
+
+
+def test_what_depends_on_a_cell_is_found():
+    sources = ["import a", "n = a.load()", "def f():\n    return n", "m = 1", "f()", "n = m", "print(n)", "m"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    assert [cell.source for cell in dependent(nb, "load()").cells] == [sources[n] for n in (0, 1, 2, 4)]
 
 
 def test_pytest_lessons_judges_notebooks_and_nothing_else():

@@ -1,6 +1,11 @@
 """`pytest 01_….ipynb`: every outcome a learner can meet, as the learner reads it."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +15,7 @@ from recattn_mini.exercises import answer_source
 # pytester forgets the modules that a run imports, and torch cannot be imported twice
 from recattn_mini.exercises import softmax as softmax_spec
 from recattn_mini.learn import notebook, progress
-from recattn_mini.learn.judge import judge
+from recattn_mini.learn.judge import child, judge
 
 pytest_plugins = ["pytester"]
 
@@ -49,9 +54,28 @@ class Learner:
         return self.runs(**outcomes)
 
 
+class Kept(child.Child):
+    """One for all tests, since each start imports PyTorch; what it does when it is closed has tests of its own."""
+
+    def close(self) -> None:
+        """Live on, unless it died or hangs."""
+        if self._process is not None and (self._process.poll() is not None or sys.exc_info()[0] is not None):
+            super().close()
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    kept = Kept()
+    yield kept
+    child.Child.close(kept)
+
+
 @pytest.fixture
-def learner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Learner:
+def learner(
+    pytester: pytest.Pytester, request: pytest.FixtureRequest, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> Learner:
     """Somebody who answers softmax_numpy."""
+    monkeypatch.setattr(child, "Child", lambda: kept)
     installed = request.config.pluginmanager.has_plugin("recattn")
     return Learner(pytester, [] if installed else ["-p", "recattn_mini.learn.plugin"])
 
@@ -128,10 +152,10 @@ def test_an_import_that_is_missing_is_named(learner: Learner):
     ],
 )
 def test_a_loop_that_does_not_end_is_stopped(learner: Learner, cells: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(judge, "SECONDS", 0.2)
+    monkeypatch.setattr(child, "SECONDS", 0.2)
     told = learner.judged(IMPORTS, *cells, failed=1, skipped=CHECKS - 1)
     assert "softmax_numpy: too slow" in told
-    assert "stopped after 0.2 s" in told
+    assert re.search(r"stopped after (0\.2 s of computing|1\.2 s by the clock)", told), "as busy as the machine is"
     assert "in cell 2, " in told
 
 
@@ -182,6 +206,97 @@ def test_a_broken_cell_does_not_hide_the_other_answers(learner: Learner):
 def test_prints_are_the_learners(learner: Learner):
     learner.writes(IMPORTS, WRONG.replace("return", "print('seen', x.shape)\n    return"))
     assert "seen (3,)" in learner.runs("-rA", passed=2, failed=CHECKS - 2)
+
+
+def test_prints_stand_below_the_first_check_that_fails(learner: Learner):
+    """pytest shows what is printed while a test runs that fails; the answer runs while the first check is asked."""
+    learner.writes(IMPORTS, WRONG.replace("return", "print('seen', x.shape)\n    return"))
+    told = learner.runs(passed=2, failed=CHECKS - 2)
+    assert told.count("seen (3,)") == 1
+    learner.writes(IMPORTS, "def softmax_numpy(x):\n    print('seen', x.shape)\n    return x")
+    assert learner.runs(failed=CHECKS).count("seen (3,)") == 1
+
+
+def test_what_is_printed_without_end_is_cut(learner: Learner):
+    said = "import sys\nprint('o' * 10**6)\nprint('e' * 10**6, file=sys.stderr)\nraise ValueError('x' * 10**6)"
+    learner.writes(IMPORTS, "def softmax_numpy(x):\n    " + said.replace("\n", "\n    "))
+    told = learner.runs(failed=1, skipped=CHECKS - 1)
+    assert "ValueError: xxx" in told
+    assert "(1,000,012 characters)" in told
+    assert told.count("no more of your prints is shown") == 2
+    assert len(told) < 60_000
+
+
+def test_modules_beside_the_notebook_are_found_and_hide_no_library(learner: Learner):
+    learner.pytester.makepyfile(own="import numpy as np\n" + WRONG.replace("softmax_numpy", "mine"), random="1 / 0")
+    learner.writes(IMPORTS, "import own\ndef softmax_numpy(x):\n    print(open('own.py').name)\n    return own.mine(x)")
+    assert "own.py\n" in learner.runs(passed=2, failed=CHECKS - 2)
+
+
+ENDS = {
+    "os._exit": ("os._exit(3)", "ended Python itself (exit status 3)"),
+    "a crash": ("import ctypes; ctypes.string_at(0)", "the interpreter crashed"),
+    "an interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "a fork": ("os.fork()", "it starts a copy of the process (os.fork)"),
+    "a fork of its cell": ("return x + process", "its cell starts a copy of the process (os.fork)"),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and forks")
+@pytest.mark.parametrize(("statement", "words"), ENDS.values(), ids=ENDS.keys())
+def test_an_answer_that_ends_the_process_costs_that_answer(learner: Learner, statement: str, words: str):
+    evil = f"def softmax_numpy(x):\n    print('the last words')\n    {statement}\n    return x"
+    torch_form = notebook.solved(answer_source("softmax"), "softmax")
+    learner.writes(IMPORTS + "\nimport os", "process = print('the last words') or os.fork()", evil, torch_form)
+    told = learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
+    assert words in told
+    assert "the last words" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and forks")
+def test_an_answer_that_cannot_be_stopped_is_killed(learner: Learner, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(child, "SECONDS", 0.2)
+    monkeypatch.setattr(child, "GRACE", 0.3)
+    deaf = "signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    signal.signal(signal.SIGPROF, signal.SIG_IGN)"
+    evil = f"import signal\ndef softmax_numpy(x):\n    {deaf}\n    while True:\n        pass"
+    learner.writes(IMPORTS, evil, "import torch\n" + notebook.stub(answer_source("softmax"), "softmax"))
+    assert "softmax_numpy: too slow" in (told := learner.runs("-rs", failed=1, skipped=2 * CHECKS))
+    assert "not attempted" in told, "the next one is asked"
+    assert "killed after 1.5 s by the clock" in told
+
+
+def test_no_process_is_left_and_each_notebook_has_its_own(learner: Learner, monkeypatch: pytest.MonkeyPatch):
+    started: list[child.Child] = []
+
+    def start() -> child.Child:
+        started.append(Kept.__base__())
+        return started[-1]
+
+    monkeypatch.setattr(child, "Child", start)
+    for name in ("01_a.ipynb", "02_b.ipynb"):
+        learner.writes(
+            IMPORTS, "import os\n" + WRONG.replace("return", "print('pid', os.getpid())\n    return"), name=name
+        )
+    told = learner.runs("-s", "-x", "--maxfail=3", passed=4, failed=3)
+    assert len(set(re.findall(r"pid \d+", told))) == 2
+    [real] = started
+    assert real._process is None
+
+
+def test_pytest_itself_does_not_wait_for_torch(learner: Learner):
+    """The process that judges imports it, once."""
+    learner.writes(IMPORTS, STUB)
+    code = "import sys, pytest; pytest.main(['-q', '--co', *sys.argv[1:]]); sys.exit('torch' in sys.modules)"
+    words = [*learner.plugin, "-p", "no:cacheprovider", "01_tiny.ipynb"]
+    path = os.pathsep.join(p for p in sys.path if p)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=learner.pytester.path,
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, "check_large_scores" in ran.stdout) == (0, True), ran.stdout + ran.stderr
 
 
 def test_foreign_notebooks_and_kept_ones_are_ignored(learner: Learner):

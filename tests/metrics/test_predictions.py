@@ -274,8 +274,7 @@ def test_recalibration_by_a_tiny_rate():
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_auc_is_scikit_learns_whichever_class_is_smaller(share, dtype, monkeypatch):
-    monkeypatch.setattr(auc, "AT_ONCE", 1000)  # several rounds, and runs of equal scores that one cuts
+def test_auc_is_scikit_learns_whichever_class_is_smaller(share, dtype):
     random = np.random.RandomState(1)
     for values in (50, 10**9):
         scores = (random.randint(-values, values, 20_000) / values).astype(dtype)

@@ -139,7 +139,8 @@ def gradients(f: Callable, *args: Any) -> Gradients:
         return Gradients([None] * len(leaves))
     upstream = torch.from_numpy(np.asarray(np.random.RandomState(1).randn(*out.shape))).to(out.dtype)
     try:
-        return Gradients(torch.autograd.grad(out, leaves, upstream, allow_unused=True))
+        # as a product: to be given it, autograd.grad imports SymPy, a second of the first check
+        return Gradients(torch.autograd.grad((out * upstream).sum(), leaves, allow_unused=True))
     except Exception as error:  # also what the backward of a Function of the learner's own raises
         told = next(iter(str(error).splitlines()), "")
         raise Mistake(f"autograd cannot differentiate it: {type(error).__name__}: {told}") from None

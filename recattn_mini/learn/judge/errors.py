@@ -16,6 +16,27 @@ MEANINGS = {
         "core dimension",
         "Expected size for first two dimensions",
     ),
+    "bmm and baddbmm know three axes: @ and matmul know any number of leading ones": ("must be a 3D tensor",),
+    "the axes are listed for a fixed number of them: swap the last two by swapaxes(-1, -2) or .mT": (
+        "axes don't match array",
+        "number of dimensions in the tensor input does not match",
+    ),
+    "only an axis of size 1 can be expanded: add one where it is missing (unsqueeze, None), or let the operation "
+    "broadcast by itself": ("The expanded size of the tensor",),
+    "this tensor has no axis at all: was everything added up, or is it one number?": (
+        "too many indices for tensor of dimension 0",
+    ),
+    "there are fewer than k to choose from: take min(k, their number)": ("selected index k out of range",),
+    "float(), int(), math's functions and .item() take one number, this is an array of several: NumPy's and PyTorch's "
+    "own functions take it whole": (
+        "only 0-dimensional arrays",
+        "only length-1 arrays",
+        "only one element tensors",
+        "cannot be converted to Scalar",
+    ),
+    "the _numpy form gets arrays and returns one, the other form gets tensors: take np.… or torch.… throughout": (
+        "must be Tensor, not numpy.ndarray",
+    ),
     "the einsum is written for a fixed number of axes: '...' stands for any leading ones": (
         "number of subscripts",
         "einstein sum",

@@ -18,21 +18,22 @@ from typing import Any
 
 def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: Iterable[Any] = ()) -> str | None:
     """The qualified name of the first forbidden thing that the answer or a helper of its own uses, or None."""
-    forbidden = tuple(forbidden)
-    objects = {id(found): name for name in forbidden if (found := _find(name)) is not None}
-    objects |= {id(one): f"{one.__module__}.{one.__qualname__}" for one in answers}
-    methods = {name.rsplit(".", 1)[1]: name for name in forbidden if inspect.isclass(_find(name.rsplit(".", 1)[0]))}
+    forbidden, answers = tuple(forbidden), tuple(answers)
+    packages = {name.split(".")[0] for name in (*forbidden, *(one.__module__ for one in answers))}
+    seen: set[int] = set()
+    todo = list(_functions(answer))
+    objects, methods = _objects(forbidden, answers)
     for base in answer.__mro__[1:] if inspect.isclass(answer) and "forward" not in vars(answer) else ():
         if id(base) in objects:
             return objects[id(base)]
-    seen: set[int] = set()
-    todo = list(_functions(answer))
     while todo:
         function = todo.pop()
         if id(function) in seen:
             continue
         seen.add(id(function))
-        for found, attribute in _used(function, {name.split(".")[0] for name in objects.values()}):
+        used = list(_used(function, packages))
+        objects, methods = _objects(forbidden, answers)  # the function may import one that was not loaded before
+        for found, attribute in used:
             while isinstance(found, functools.partial):
                 found = found.func
             for candidate in (found, type(found)):
@@ -47,6 +48,21 @@ def forbidden_call(answer: Callable | type, forbidden: Iterable[str], answers: I
     return None
 
 
+def innermost(function: Any) -> Any:
+    """What a decorated function wraps; itself where that leads in a circle."""
+    with contextlib.suppress(Exception):
+        return inspect.unwrap(function)
+    return function
+
+
+def _objects(forbidden: tuple[str, ...], answers: tuple) -> tuple[dict[int, str], dict[str, str]]:
+    """What is forbidden and loaded, by id; methods of a forbidden class's, by their name."""
+    objects = {id(found): name for name in forbidden if (found := _find(name)) is not None}
+    objects |= {id(one): f"{one.__module__}.{one.__qualname__}" for one in answers}
+    methods = {name.rsplit(".", 1)[1]: name for name in forbidden if inspect.isclass(_find(name.rsplit(".", 1)[0]))}
+    return objects, methods
+
+
 def _find(qualified: str) -> Any:
     """The object of that name, if its package is loaded at all."""
     parts = qualified.split(".")
@@ -59,7 +75,7 @@ def _find(qualified: str) -> Any:
 def _functions(answer: Any) -> Iterator[FunctionType]:
     own = [c for c in answer.__mro__ if c.__module__ == answer.__module__] if inspect.isclass(answer) else []
     for one in [f for c in own for f in vars(c).values()] or [answer]:
-        if isinstance(one := inspect.unwrap(one) if callable(one) else one, FunctionType):
+        if isinstance(one := innermost(one) if callable(one) else one, FunctionType):
             yield one
 
 
@@ -95,7 +111,7 @@ def _local_imports(tree: ast.AST, packages: set[str]) -> dict[str, Any]:
             for alias in node.names:
                 if alias.name.split(".")[0] not in packages:
                     continue  # importing runs code
-                with contextlib.suppress(ImportError):
+                with contextlib.suppress(Exception):
                     module, root = importlib.import_module(alias.name), alias.name.split(".")[0]
                     found[alias.asname or root] = module if alias.asname else sys.modules[root]
         elif (
@@ -104,7 +120,7 @@ def _local_imports(tree: ast.AST, packages: set[str]) -> dict[str, Any]:
             and not node.level
             and node.module.split(".")[0] in packages
         ):
-            with contextlib.suppress(ImportError):
+            with contextlib.suppress(Exception):
                 module = importlib.import_module(node.module)
                 found |= {a.asname or a.name: getattr(module, a.name, None) for a in node.names}
     return found

@@ -1,4 +1,7 @@
-"""Stop a Python loop that does not end, in a notebook and in pytest, on every system."""
+"""Stop what does not end, on every system: a loop by the CPU time that it takes, a sleep or a lock by the clock.
+
+CPU time, because a busy machine makes an answer wait that is not slow.
+"""
 
 import ctypes
 import signal
@@ -6,19 +9,28 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
+SECONDS = 5.0  # of CPU time; an answer of lesson size takes milliseconds
+BY_THE_CLOCK = 6  # times as long may it take, if it computes less than that
 REPEAT = 0.1  # an answer that catches everything is told again
 OURS = str(Path(__file__).parents[1])
 PATIENCE = 10  # blows that fall inside the answer's `try`; then its next line is hit as well
 
 
 class TooSlow(BaseException):
-    """Not an Exception, so that `except Exception` in an answer does not catch it."""
+    """The CPU time is used up. Not an Exception, so that `except Exception` in an answer does not catch it."""
+
+
+class TooLate(TooSlow):
+    """The clock ran out first: it slept, or waited."""
 
 
 class time_limit:
-    """Raise TooSlow in the body once `seconds` have passed; a blocking C call is stopped when it returns."""
+    """Raise TooSlow in the body once it has computed for `seconds`, TooLate after six times as long by the clock.
+
+    A blocking C call is stopped when it returns.
+    """
 
     def __init__(self, seconds: float) -> None:
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -26,13 +38,30 @@ class time_limit:
         self._seconds = seconds
 
     def __enter__(self) -> None:
-        self._end = time.monotonic() + self._seconds
+        self._ends = _Ends(self._seconds)
         self._alarm.start()
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, where: TracebackType | None) -> None:
         self._alarm.stop()
-        if kind is None and time.monotonic() > self._end:  # the body swallowed the exception and came back late
-            raise TooSlow
+        if kind is None and (late := self._ends.passed()):  # the body swallowed the exception and came back late
+            raise late
+
+
+class _Ends:
+    """When a limit is reached, in CPU time of the process and by the clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._cpu, self._clock = time.process_time() + seconds, time.monotonic() + BY_THE_CLOCK * seconds
+
+    def left(self) -> float:
+        """Seconds that pass before either end may be reached."""
+        return min(self._cpu - time.process_time(), self._clock - time.monotonic())
+
+    def passed(self) -> type[TooSlow] | None:
+        """What to raise, if anything."""
+        if time.process_time() > self._cpu:
+            return TooSlow
+        return TooLate if time.monotonic() > self._clock else None
 
 
 def _may_hit(frame: FrameType | None) -> bool:
@@ -43,41 +72,46 @@ def _may_hit(frame: FrameType | None) -> bool:
 
 
 class _Signal:
-    """SIGALRM wakes time.sleep too; the alarm that somebody else had set is put back."""
+    """SIGPROF counts CPU time, SIGALRM wakes time.sleep too; alarms that somebody else had set are put back."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._blows = seconds, 0
 
     def start(self) -> None:
-        """Set the alarm, for the frame that entered the limit and what it calls."""
+        """Set the alarms, for the frame that entered the limit and what it calls."""
         self._trace, self._body = sys.gettrace(), sys._getframe(2)
-        self._handler = signal.signal(signal.SIGALRM, self._blow)
-        self._others = signal.setitimer(signal.ITIMER_REAL, self._seconds, REPEAT)
+        alarms = [(signal.SIGPROF, signal.ITIMER_PROF, 1), (signal.SIGALRM, signal.ITIMER_REAL, BY_THE_CLOCK)]
+        self._others = [
+            (number, signal.signal(number, self._blow), timer, signal.setitimer(timer, times * self._seconds, REPEAT))
+            for number, timer, times in alarms
+        ]
 
     def stop(self) -> None:
-        """Take the alarm away and put back what was there."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._handler)
-        signal.setitimer(signal.ITIMER_REAL, *self._others)
+        """Take the alarms away and put back what was there."""
+        for number, handler, timer, setting in self._others:
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
+            signal.setitimer(timer, *setting)
         if self._blows > PATIENCE:
             sys.settrace(self._trace)
 
     def _blow(self, signum: int, frame: FrameType | None) -> None:
         if frame is None or not _may_hit(frame):
             return
+        error = TooSlow if signum == signal.SIGPROF else TooLate
+
+        def strike(frame: FrameType, event: str, argument: object) -> None:
+            if event == "line":
+                raise error
+
         self._blows += 1
         if self._blows > PATIENCE:  # every one was caught: raise at the next line too, which is the `except` itself
             while frame is not None and frame is not self._body:
                 if not frame.f_code.co_filename.startswith(OURS):
-                    frame.f_trace = _strike
+                    frame.f_trace = strike
                 frame = frame.f_back
             sys.settrace(lambda *_: None)
-        raise TooSlow
-
-
-def _strike(frame: FrameType, event: str, argument: object) -> None:
-    if event == "line":
-        raise TooSlow
+        raise error
 
 
 class _Watchdog:
@@ -88,22 +122,21 @@ class _Watchdog:
 
     def start(self) -> None:
         """Let another thread watch this one."""
-        self._thread, self._done = threading.get_ident(), threading.Event()
+        self._thread, self._done, self._ends = threading.get_ident(), threading.Event(), _Ends(self._seconds)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def stop(self) -> None:
-        """Send the watcher home."""
+        """End the other thread."""
         self._done.set()
         self._watcher.join()
         _raise_in(self._thread, None)  # one that is still on its way must not hit the caller
 
     def _watch(self) -> None:
-        wait = self._seconds
-        while not self._done.wait(wait):
-            if _may_hit(sys._current_frames().get(self._thread)):
-                _raise_in(self._thread, TooSlow)
-            wait = REPEAT
+        while not self._done.wait(left if (left := self._ends.left()) > 0 else REPEAT):
+            error = self._ends.passed()
+            if error is not None and _may_hit(sys._current_frames().get(self._thread)):
+                _raise_in(self._thread, error)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -4,7 +4,7 @@ r"""Why two libraries give two figures for one list: which of their rules makes 
 
 Rule    The sets are found by turning rules and computing again; nothing about a pair of libraries is written down.
         `CONVENTIONS` has the rules of each library, `FAULTS` what a library does against its own, `value` a figure by
-        any of them, and `Convention(...)` is one of your own.
+        any of them, and `Convention(...)` describes rules of your own.
 Asked   "Our NDCG is .79 and theirs .80, on the same lists. Who is right?"  Both, usually. Name the rule.
 """
 
@@ -18,7 +18,7 @@ from recattn_mini.metrics.conventions.rules import RULES, Convention
 from recattn_mini.metrics.conventions.value import Ranking, Truth, value
 from recattn_mini.shapes import takes
 
-WIDTH = 110  # of a printed line: beyond it a notebook breaks lines itself, anywhere
+WIDTH = 110  # of a printed line: a notebook breaks longer lines itself, in the middle of words
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,15 @@ class Explanation:
     differences: dict[str, MetricDifference]
 
     def __str__(self) -> str:
-        at, wide = f"at {self.k}", [max(10, len(library)) for library in (self.a, self.b)]
-        lines = [_row(at, self.a, self.b, "because", wide)]
+        widths = [max(10, len(library)) for library in (self.a, self.b)]
+        lines = [_row(f"at {self.k}", self.a, self.b, "because", widths)]
         for metric, found in self.differences.items():
-            lines.append(_row(metric, _shown(found.a), _shown(found.b), found.sentence, wide))
-        called = [library.split(" (")[0] for library in (self.a, self.b)]
-        known = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in called]
-        told = [_wrapped("", fault, " " * 4) for fault in known]
-        return "\n".join([*lines, *(["", "Against their own rules:", *told] if told else [])])
+            lines.append(_row(metric, _shown(found.a), _shown(found.b), found.sentence, widths))
+        libraries = [library.split(" (")[0] for library in (self.a, self.b)]
+        faults = [f"{name}. {what}" for name, what in FAULTS.items() if name.split(":")[0] in libraries]
+        if faults:
+            lines += ["", "Against their own rules:", *(_wrapped("", fault, " " * 4) for fault in faults)]
+        return "\n".join(lines)
 
 
 @takes(k="count")
@@ -90,7 +91,8 @@ def _explained(ranking: Ranking, truth: Truth, k: int, metric: str, a: str, b: s
 
 
 def _sentence(rule: str, of_a: Convention, of_b: Convention, a: str, b: str) -> str:
-    subject, preposition = RULES[rule][0], "by " * RULES[rule][0].endswith(" by")
+    subject = RULES[rule][0]
+    preposition = "by " if subject.endswith(" by") else ""
     return f"{subject} {getattr(of_a, rule)} with {a} and {preposition}{getattr(of_b, rule)} with {b}"
 
 
@@ -107,13 +109,13 @@ def _same(x: float | str, y: float | str) -> bool:
     return math.isclose(x, y, rel_tol=0, abs_tol=1e-9) or (math.isnan(x) and math.isnan(y))
 
 
-def _row(metric: str, a: str, b: str, text: str, wide: list[int]) -> str:
-    before = f"{metric:17}  {a:>{wide[0]}}  {b:>{wide[1]}}  "
+def _row(metric: str, a: str, b: str, text: str, widths: list[int]) -> str:
+    before = f"{metric:17}  {a:>{widths[0]}}  {b:>{widths[1]}}  "
     return _wrapped(before, text, " " * len(before))
 
 
 def _wrapped(before: str, text: str, indent: str) -> str:
-    """As wide as a notebook's page; what follows the first line hangs below the text."""
+    """Wrapped to the width of a notebook's page; the lines after the first begin with the indent."""
     return textwrap.fill(
         text, WIDTH, initial_indent=before, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

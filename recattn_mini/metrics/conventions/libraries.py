@@ -1,7 +1,8 @@
 r"""The rules of eighteen libraries, and where some of them break their own.
 
-Rule    Only what differs from ours is written. A library in brackets is the same one called another way. Each is held
-        to figures that the library returned; what it does *against* its own rules is no convention: `FAULTS`.
+Rule    Only the rules that differ from ours are written. Brackets after a library's name say how it is called, where
+        its options change the figure. Tests hold each entry to figures that the library returned. What a library does
+        *against* its own rules is no convention and stands in `FAULTS`.
         `last listed first` is argsort()[::-1], as NumPy 1.26 sorted short lists; NumPy 2 promises no order of ties.
         ranx's order is stable up to 15 items: numba's quicksort makes no promise beyond.
 Asked   "Which library do your figures come from, and which version?"

@@ -1,7 +1,8 @@
 r"""The rules by which a library judges a list, as data.
 
-Rule    What is not named is as ours: `Convention()` is recattn_mini. `but` holds what differs for one metric only.
-Asked   "Which choices does a metric hide?"  The fields of `Convention`; `RULES` has the answers that are in use.
+Rule    A rule that is not given is the one of this library: `Convention()` is recattn_mini. `but` holds rules that
+        differ for one metric only.
+Asked   "Which choices does a metric hide?"  The fields of `Convention`; `RULES` lists the choices that are in use.
 """
 
 import math

@@ -2,7 +2,7 @@ r"""A list judged by a convention: what any library would have returned.
 
     value = mean over the users who count of metric(places in the convention's order, what it takes for the truth, k)
 
-Rule    For explaining figures, not for producing them: a loop over users. `evaluate` is the fast way.
+Rule    For explaining figures, not for producing them: `value` loops over users, `evaluate` is fast.
 Asked   "Reproduce the other team's NDCG."  First write down their rules, then compute; not the other way round.
 Source  Each library's own returned values, which the tests of `conventions` hold this to.
 """
@@ -18,6 +18,11 @@ from recattn_mini.shapes import takes
 
 Ranking = Mapping[Hashable, Sequence[tuple[Hashable, float]]]
 Truth = Mapping[Hashable, Mapping[Hashable, float]]
+WORTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "linear": lambda gain: gain,
+    "binary": lambda gain: (gain > 0).astype(np.float64),
+    "exponential": lambda gain: 2.0**gain - 1,
+}
 
 
 class _Place(NamedTuple):
@@ -76,14 +81,15 @@ def _placed(
     judged = places if rule.universe == "if they are in the list" else [*places, *missed]
     if rule.universe == "all" and rule.duplicates != "counts each time, in R too":
         judged = [_Place(item, 0.0, float(gain)) for item, gain in known.items()]
-    places += missed if rule.universe == "and completed into the list, last" else []
+    if rule.universe == "and completed into the list, last":
+        places += missed
     if rule.retrieved == "items with a score above 0":
         places = [place if place.score > 0 else place._replace(gain=0.0) for place in places]
     return _in_order(places, rule.ties), np.array([place.gain for place in judged])
 
 
 def _in_order(places: list[_Place], ties: str) -> list[_Place]:
-    before: dict[str, Callable[[list[_Place]], list[_Place]]] = {  # the order in which tied items then stay
+    before: dict[str, Callable[[list[_Place]], list[_Place]]] = {  # sorted first; the stable sort by score keeps it
         "by id as text, descending": lambda x: sorted(x, key=lambda place: str(place.item), reverse=True),
         "highest id first": lambda x: sorted(x, key=lambda place: place.item, reverse=True),  # type: ignore[arg-type,return-value]
         "last listed first": lambda x: x[::-1],
@@ -103,13 +109,11 @@ def _metric(name: str, places: list[_Place], judged: np.ndarray, k: int, rule: C
         raise ValueError(f"ties averaged over their orders are for ndcg, recall and precision, got {name}")
 
     def spread(x: np.ndarray) -> np.ndarray:
-        """Tied places share what they hold."""
+        """Each place gets the mean of its group of tied places."""
         return (np.bincount(group, x) / np.bincount(group))[group] if averaged and len(x) else x
 
     if name == "ndcg":
-        worth = {"linear": lambda g: g, "binary": lambda g: (g > 0) * 1.0, "exponential": lambda g: 2.0**g - 1}[
-            rule.gain
-        ]
+        worth = WORTH[rule.gain]
         best = -np.sort(-worth(judged))[:k]
         if rule.ideal == "k places":
             best = np.full(k, best[0])

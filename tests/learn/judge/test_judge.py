@@ -1,12 +1,18 @@
 """Outcomes are told apart, whatever an answer does; nothing of ours shows, and nothing is left behind."""
 
+import contextlib
 import fractions
 import functools
+import math
+import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +23,7 @@ from torch import nn
 from recattn_mini.attention.additive_attention import AdditiveAttention as Key
 from recattn_mini.learn.judge import judge as judging
 from recattn_mini.learn.judge.judge import judge
+from recattn_mini.learn.judge.time_limit import TooLate, TooSlow
 
 
 def right(x):
@@ -90,10 +97,17 @@ OUTCOMES = {
     "a stub": (lambda x: _your_turn("softmax_numpy"), "raised", "_your_turn is still a stub"),
     "a loop": (loops, "too slow", "while True"),
     "a loop that catches": (loops_and_catches, "too slow", "stopped after"),
-    "a sleep that catches all": (sleeps_and_catches, "too slow", "stopped after"),
-    "a long sleep": (lambda x: time.sleep(60), "too slow", "stopped after"),
+    "a sleep that catches all": (sleeps_and_catches, "too slow", "stopped after 0.6 s by the clock"),
+    "a long sleep": (lambda x: time.sleep(60), "too slow", "stopped after 0.6 s by the clock: does it sleep"),
+    "a lock": (lambda x: _held_lock().acquire(), "too slow", "stopped after 0.6 s by the clock"),
     "pytest.fail": (lambda x: pytest.fail("no"), "raised", "no"),
 }
+
+
+def _held_lock():
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _your_turn(name):
@@ -102,7 +116,7 @@ def _your_turn(name):
 
 @pytest.mark.parametrize(("body", "outcome", "words"), OUTCOMES.values(), ids=OUTCOMES.keys())
 def test_an_outcome(body, outcome, words):
-    verdict = judge(answer(body), seconds=0.3 if outcome == "too slow" else 30)  # a busy machine is slow to raise
+    verdict = judge(answer(body), seconds=0.1 if outcome == "too slow" else 30)  # a busy machine is slow to raise
     assert verdict.outcome == outcome, told(verdict)
     assert words in told(verdict)
     assert "recattn_mini/" not in told(verdict), "no frame of ours"
@@ -188,6 +202,54 @@ def test_another_kind_is_named(found, name, words):
     assert verdict.outcome in ("wrong", "cannot be judged")
 
 
+def test_too_slow_keeps_the_checks_that_were_finished():
+    def body(x):
+        if abs(x).max() > 1000:
+            loops(x)
+        return right(x)
+
+    verdict = judge(answer(body), seconds=0.3)
+    assert [r.held for r in verdict.results] == [True, True, False, None], told(verdict)
+    assert verdict.outcome == "too slow"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (TooSlow, "stopped after 5 s of computing: a loop that does not end?"),
+        (TooLate, "stopped after 30 s by the clock: does it sleep, or wait for a lock or for input?"),
+    ],
+)
+def test_each_limit_has_its_own_sentence(limit, words):
+    def body(x):
+        raise limit
+
+    assert words in told(judge(answer(body)))
+
+
+def test_waiting_for_a_busy_machine_is_not_slow():
+    """As long as it is CPU time that runs out first."""
+
+    def body(x):
+        time.sleep(0.03)
+        return right(x)
+
+    assert judge(answer(body), seconds=0.1).outcome == "holds"
+
+
+def test_what_is_too_slow_only_while_the_mistake_is_looked_for_stays_wrong():
+    calls = []
+
+    def body(x):
+        calls.append(x)
+        if len(calls) > 30:
+            loops(x)
+        return x
+
+    verdict = judge(answer(body), seconds=0.2)
+    assert verdict.outcome == "wrong", told(verdict)
+
+
 def test_prints_are_shown_once_and_not_for_ever(capsys):
     def body(x):
         for n in range(1000):
@@ -199,6 +261,163 @@ def test_prints_are_shown_once_and_not_for_ever(capsys):
     assert len(lines) == 201
     assert lines[0] == "line 0"
     assert "no more" in lines[-1]
+
+
+def test_output_is_limited_in_characters(capsys):
+    def body(x):
+        print("o" * 10**6)
+        print("e" * 10**6, file=sys.stderr)
+        raise ValueError("v" * 10**6)
+
+    verdict = judge(answer(body))
+    out, err = capsys.readouterr()
+    for text in (out, err, told(verdict)):
+        assert 1_000 < len(text) < 25_000
+    assert out.endswith("no more of your prints is shown\n")
+    assert err.endswith("no more of your prints is shown\n")
+    assert "1,000,012 characters" in told(verdict)
+
+
+def test_errors_are_shown_from_the_first_call_only(capsys):
+    def body(x):
+        print("once", file=sys.stderr)
+        return right(x)
+
+    assert judge(answer(body)).outcome == "holds"
+    assert capsys.readouterr().err == "once\n"
+
+
+class Lying(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.isclose, torch.allclose, torch.equal, torch.Tensor.isclose, torch.Tensor.eq):
+            return torch.ones(args[1].shape, dtype=torch.bool)
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def lying(x):
+    return (x * 0).as_subclass(Lying)
+
+
+def parameter(x):
+    return nn.Parameter(right_in_torch(x.detach()))
+
+
+class Pretender:
+    __class__ = torch.Tensor
+    dtype, shape = torch.float64, (3,)
+
+
+@pytest.mark.parametrize("body", [lying, lambda x: Pretender()], ids=["a subclass", "a pretender"])
+def test_what_only_calls_itself_a_tensor_is_not_believed(body):
+    verdict = judge(answer(body, "softmax"))
+    assert verdict.outcome == "wrong", told(verdict)
+
+
+def test_a_subclass_that_is_right_holds_its_values():
+    verdict = judge(answer(parameter, "softmax"))
+    assert [r.held for r in verdict.results] == [True, True, True, True, False], told(verdict)
+
+
+PATCHES = {
+    "torch.isclose": (torch, "isclose", lambda got, want, **_: torch.ones_like(got, dtype=torch.bool)),
+    "torch.softmax": (torch, "softmax", lambda x, dim: x),
+    "a method": (torch.Tensor, "softmax", lambda self, dim: self),
+    "an operator": (torch.Tensor, "__sub__", lambda a, b: a),
+    "numpy.exp": (np, "exp", lambda x: x),
+    "math.isnan": (math, "isnan", lambda x: False),
+    "nothing left of it": (F, "softmax", None),
+}
+
+
+@pytest.mark.parametrize(("owner", "name", "instead"), PATCHES.values(), ids=PATCHES.keys())
+def test_what_an_answer_replaces_judges_neither_itself_nor_the_next(owner, name, instead):
+    def body(x):
+        if instead is None:
+            if hasattr(owner, name):
+                delattr(owner, name)
+        else:
+            setattr(owner, name, instead)
+        return x
+
+    had, before = name in vars(owner), getattr(owner, name)
+    try:
+        verdict = judge(answer(body, "softmax"))
+        assert verdict.outcome == "wrong", told(verdict)
+        assert (name in vars(owner), getattr(owner, name)) == (had, before)
+    finally:
+        if had:
+            setattr(owner, name, before)
+        elif name in vars(owner):
+            delattr(owner, name)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_copy_of_the_process_goes_away(tmp_path):
+    def body(x):
+        if os.fork() == 0:
+            (tmp_path / str(os.getpid())).touch()
+        return right(x)
+
+    verdict = judge(answer(body))
+    assert "it starts a copy of the process (os.fork)" in told(verdict)
+    with contextlib.suppress(ChildProcessError):
+        while True:  # until all are gone, which they only are if none runs on as pytest
+            os.wait()
+    assert list(tmp_path.iterdir())
+
+
+def test_a_wrapper_that_leads_back_to_itself_is_named():
+    circle = answer(right)
+    circle.__wrapped__ = circle
+    verdict = judge(circle)
+    assert (verdict.outcome, "__wrapped__ leads back to itself" in told(verdict)) == ("cannot be judged", True)
+
+
+class Nameless(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError("no name")
+
+
+class Secret(Exception, metaclass=Nameless):
+    pass
+
+
+def test_an_exception_without_a_name_is_told():
+    def body(x):
+        raise Secret("but a text")
+
+    verdict = judge(answer(body))
+    assert (verdict.outcome, "but a text" in told(verdict)) == ("raised", True)
+
+
+def adam_step(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
+    return adam_in_place(parameter, gradient, m.clone(), v, step, learning_rate, beta_1, beta_2, eps)
+
+
+def adam_step_numpy(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
+    return adam_in_place(parameter, gradient, m.copy(), v, step, learning_rate, beta_1, beta_2, eps)
+
+
+def adam_in_place(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
+    m = beta_1 * m + (1 - beta_1) * gradient
+    v *= beta_2
+    v += (1 - beta_2) * gradient**2
+    moved = parameter - learning_rate * (m / (1 - beta_1**step)) / ((v / (1 - beta_2**step)) ** 0.5 + eps)
+    return moved, m, v
+
+
+@pytest.mark.parametrize("learners", [adam_step, adam_step_numpy])
+def test_the_argument_that_came_back_changed_is_the_one_that_did(learners):
+    """The worked example gives one array of zeros three times."""
+    verdict = judge(learners)
+    assert "the input v came back changed" in told(verdict)
+
+
+def test_one_number_in_place_of_a_tensor():
+    verdict = judge(answer(lambda x: x.sum().item(), "softmax"))
+    assert "a float came back; a tensor is asked for: return it without .item() or float()" in told(verdict)
 
 
 def test_warnings_and_errstate_of_the_learner_do_not_matter():
@@ -296,6 +515,27 @@ def by_local_import(q, k, v, mask=None):
     from torch.nn.functional import scaled_dot_product_attention as attend
 
     return attend(q, k, v, mask)
+
+
+def by_local_import_of_another_library(x):
+    from scipy.special import softmax as theirs
+
+    return theirs(x, -1)
+
+
+def test_a_library_that_is_not_loaded_is_refused_the_first_time_too():
+    """In a fresh process: whatever ran here before may have loaded SciPy. SymPy would make a first check slow."""
+    code = (
+        "import sys; import test_judge as t; from recattn_mini.learn.judge.judge import judge;"
+        "assert judge(t.answer(lambda x: x, 'softmax')).outcome == 'wrong';"
+        "assert not {'scipy.special', 'sympy'} & set(sys.modules);"
+        "t.by_local_import_of_another_library.__name__ = 'softmax_numpy';"
+        "print([judge(t.by_local_import_of_another_library).outcome for _ in range(2)])"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert ran.stdout == "['forbidden', 'forbidden']\n", ran.stderr
 
 
 @pytest.mark.parametrize("evasion", [by_alias, by_partial, by_object, by_helper, by_local_import])
