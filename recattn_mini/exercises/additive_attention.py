@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 
 from recattn_mini.attention.additive_attention import AdditiveAttention, additive_attention, additive_attention_numpy
 from recattn_mini.attention.masks import masked_scores
@@ -15,7 +16,6 @@ from recattn_mini.exercises.spec import (
     random_tensors,
     right,
     same,
-    same_parameters,
     teaching,
     torch_only,
 )
@@ -28,6 +28,7 @@ from recattn_mini.exercises.spec.attention import (
     nobody,
     random_views,
 )
+from recattn_mini.exercises.spec.modules import call
 
 NAMES = ("q", "k", "v", "w_q", "w_k", "w_score")
 LEVEL, MINUTES = "medium", 10
@@ -40,11 +41,8 @@ FORBIDDEN = ("keras.layers.AdditiveAttention", "torch.nn.functional.scaled_dot_p
 
 
 def call_module(module, q, k, v, w_q, w_k, w_score, mask=None):
-    """A learner's module, built by its own `__init__`, as a function of its weights."""
-    built = module(q.shape[-1], k.shape[-1], len(w_score))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "score.weight": w_score[None]}
-    same_parameters(built, weights)
-    return torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
+    return call(module(q.shape[-1], k.shape[-1], len(w_score)), weights, q, k, v, mask)
 
 
 @drawn_once
@@ -68,7 +66,7 @@ def inputs() -> dict[str, tuple]:
 
 def expected(q, k, v, w_q, w_k, w_score, mask=None):
     """One query after the other, with PyTorch's own softmax."""
-    keys = torch.nn.functional.linear(k, w_k)
+    keys = F.linear(k, w_k)
     rows = [torch.tanh(keys + torch.einsum("...d,ad->...a", one, w_q).unsqueeze(-2)) for one in q.unbind(-2)]
     scores = torch.einsum("...tsa,a->...ts", torch.stack(rows, -3), w_score)
     return torch.softmax(masked_scores(scores, mask), -1).nan_to_num(0) @ v
@@ -125,21 +123,11 @@ def check_gradient(f):
     finite(gradients(f, *inputs()["nobody to attend to"]), NAMES)
 
 
-@teaching
-def check_the_query_matters(f):
-    "another query, other weights: without the tanh the query would cancel"
-    q, k, v, *weights, _ = inputs()["no mask"]
-    out, other = f(q, k, v, *weights), f(q + 1, k, v, *weights)
-    same(out, expected(q, k, v, *weights))
-    same(other, expected(q + 1, k, v, *weights))
-    same((out - other).abs().amax((0, 1, 3)) > 0.01, torch.ones(5, dtype=torch.bool))
-
-
 def added(q, k, w_q, w_k):
     return (q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :]
 
 
-def scored(q, k, w_q, w_k, w_score, *, meet=added, bend=torch.tanh, weigh=torch.matmul, scale=lambda *sizes: 1.0):
+def scored(q, k, w_q, w_k, w_score, *, meet=added, bend=torch.tanh, weigh=torch.matmul, scale=lambda d, a: 1.0):
     return weigh(bend(meet(q, k, w_q, w_k)), w_score) / scale(q.shape[-1], len(w_score))
 
 
@@ -147,33 +135,18 @@ def answer(q, k, v, w_q, w_k, w_score, mask=None, *, of=lambda k, v: v, attend=a
     return attend(scored(q, k, w_q, w_k, w_score, **parts), of(k, v), mask)
 
 
-def as_it_is(x):
-    return x
-
-
-def _tanh_of_each(q, k, w_q, w_k):
-    return (q @ w_q.mT).tanh()[..., :, None, :] + (k @ w_k.mT).tanh()[..., None, :, :]
-
-
 MISTAKES = {
-    "no_tanh": (
-        "the tanh is missing: W_q q is then the same for every key, and the softmax forgets the query",
-        {"bend": as_it_is},
-    ),
+    "no_tanh": ("no tanh: W_q q is then the same for all keys, and the softmax forgets it", {"bend": lambda x: x}),
     "tanh_before_the_sum": (
         "tanh before the sum, or no query in it: tanh(W_q q) is the same for every key, and the softmax forgets it",
-        {"meet": _tanh_of_each, "bend": as_it_is},
+        {"meet": lambda q, k, *w: added(0 * q, k, *w)},
     ),
-    "tanh_twice": ("tanh before the sum and after it: one, of the sum", {"meet": _tanh_of_each}),
     "tanh_of_the_score": (
-        "tanh of the score, after w_score: it is the hidden layer's",
-        {"bend": as_it_is, "weigh": lambda hidden, w: (hidden @ w).tanh()},
+        "tanh of the score, after w_score: the hidden layer is what tanh bounds",
+        {"bend": lambda x: x, "weigh": lambda hidden, w: (hidden @ w).tanh()},
     ),
     "relu": ("a ReLU where the tanh belongs", {"bend": torch.relu}),
-    "leaky_relu": (
-        "a LeakyReLU, as in graph attention, where the tanh belongs",
-        {"bend": lambda x: torch.nn.functional.leaky_relu(x, 0.2)},
-    ),
+    "leaky_relu": ("a LeakyReLU where the tanh belongs, as in graph attention", {"bend": lambda x: x.max(0.2 * x)}),
     "sigmoid_hidden": ("a sigmoid in the hidden layer, where the tanh belongs", {"bend": torch.sigmoid}),
     "tanh_overflows": (
         "(exp(x) - exp(-x)) / (exp(x) + exp(-x)) is inf / inf beyond 710: use tanh",
@@ -183,30 +156,27 @@ MISTAKES = {
         "the product of query and key, not their sum",
         {"meet": lambda q, k, w_q, w_k: (q @ w_q.mT)[..., :, None, :] * (k @ w_k.mT)[..., None, :, :]},
     ),
-    "difference": ("query minus key: it is their sum", {"meet": lambda q, k, w_q, w_k: added(q, k, w_q, -w_k)}),
+    "difference": ("query minus key: it is their sum", {"meet": lambda q, k, *w: added(q, -k, *w)}),
     "for_one_query": (
         "(... t a) and (... s a) are added as they are, which fits one query only: make room, (... t 1 a), (... 1 s a)",
         {"meet": lambda q, k, w_q, w_k: (q @ w_q.mT + k @ w_k.mT)[..., None, :, :]},
     ),
     "queries_and_keys_swapped": (
         "the scores are (s t), of a key and each query: a query's scores stand in a row, (t s)",
-        {"meet": lambda q, k, w_q, w_k: added(q, k, w_q, w_k).transpose(-2, -3)},
+        {"meet": lambda q, k, *w: added(q, k, *w).transpose(-2, -3)},
     ),
     "not_transposed": (
         "multiplied by w_q and w_k as they are: a weight is (out in), so it is x @ w.T",
         {"meet": lambda q, k, w_q, w_k: added(q, k, w_q.mT, w_k.mT)},
     ),
-    "keys_by_w_q": ("w_q for the keys too: they have w_k", {"meet": lambda q, k, w_q, w_k: added(q, k, w_q, w_q)}),
+    "keys_by_w_q": ("w_q projects the keys: they have w_k", {"meet": lambda q, k, w_q, w_k: added(q, k, w_q, w_q)}),
     "weights_swapped": ("w_q and w_k changed places", {"meet": lambda q, k, w_q, w_k: added(q, k, w_k, w_q)}),
-    "w_score_missing": (
-        "w_score is not used: the hidden layer is summed with equal weights",
-        {"weigh": lambda hidden, w: hidden.sum(-1)},
-    ),
+    "w_score_missing": ("w_score is not used: the hidden layer is summed", {"weigh": lambda hidden, w: hidden.sum(-1)}),
     "mean_of_hidden": ("w_score is not used: the hidden layer's mean", {"weigh": lambda hidden, w: hidden.mean(-1)}),
-    "by_root_d": ("divided by √d: tanh bounds these scores, no scale is set", {"scale": lambda d, a: math.sqrt(d)}),
-    "by_root_a": ("divided by √a: tanh bounds these scores, no scale is set", {"scale": lambda d, a: math.sqrt(a)}),
-    "detached_score": ("w_score is detached: no gradient for it", {"weigh": lambda hidden, w: hidden @ w.detach()}),
-    "detached_q": ("q is detached: no gradient for it", {"meet": lambda q, k, *w: added(q.detach(), k, *w)}),
+    "by_root_d": ("divided by √d: tanh bounds these scores, no scale is set", {"scale": lambda d, a: d**0.5}),
+    "by_root_a": ("divided by √a: tanh bounds these scores, no scale is set", {"scale": lambda d, a: a**0.5}),
+    "detached_score": ("w_score is detached: it gets no gradient", {"weigh": lambda hidden, w: hidden @ w.detach()}),
+    "detached_query": ("q is detached: it gets no gradient", {"meet": lambda q, k, *w: added(q.detach(), k, *w)}),
     "scores_squeezed": (
         "the scores are squeezed: with one query or one key their axis goes too. Squeeze the last axis only",
         {"weigh": lambda hidden, w: (hidden @ w[:, None]).squeeze()},
@@ -223,13 +193,6 @@ def side_by_side(q, k, v, w_q, w_k, w_score, mask=None):
     keys = k.unsqueeze(-3).expand(*queries.shape[:-1], -1)
     hidden = torch.cat([queries, keys], -1) @ torch.cat([w_q, w_k], -1).T
     return attend(hidden.tanh() @ w_score, v, mask)
-
-
-@right
-def query_by_query(q, k, v, w_q, w_k, w_score, mask=None):
-    keys = k @ w_k.T
-    scores = torch.stack([torch.tanh(keys + (a @ w_q.T)[..., None, :]) @ w_score for a in q.unbind(-2)], -2)
-    return attend(scores, v, mask)
 
 
 @right
