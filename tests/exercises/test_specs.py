@@ -107,10 +107,12 @@ MODULES = {  # what a module holds, in the order in which the function takes it
 
 def as_module(function, key):
     """The library's module with another `forward`, which has the same parameters."""
-    held = MODULES[key]
+    held, signature = MODULES[key], inspect.signature(key.forward)
 
-    def forward(self, *inputs_and_mask):
-        *inputs, mask = inputs_and_mask
+    def forward(self, *args, **kwargs):
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        _, *inputs, mask = given.args
         return function(*inputs, *held(self), mask)
 
     return type(key.__name__, (key,), {"forward": forward, "__module__": __name__})

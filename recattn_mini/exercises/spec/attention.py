@@ -166,6 +166,11 @@ def lower_than_the_fill(scores, v, mask):
     return softmax(scores.masked_fill(~mask, -1e9)) * _any(mask) @ v
 
 
+@wrong("masked with the lowest number of the dtype: a row that may attend to nothing becomes uniform. Give it zeros")
+def lowest_of_the_dtype(scores, v, mask):
+    return softmax(scores if mask is None else scores.masked_fill(~mask, torch.finfo(scores.dtype).min)) @ v
+
+
 @wrong("masked with -1e300, which float32 does not hold: use -inf, which every dtype has")
 def minus_1e300(scores, v, mask):
     if mask is None:

@@ -4,6 +4,7 @@ examples   the examples of the docstring, compared as numbers to the digits that
 float32    a PyTorch form keeps the dtype and does not need the range of float64
 device     a PyTorch form works where its inputs are and makes its tensors there
 refused    what the docstring calls an error is a ValueError: `refused()` of the spec, by what is wrong
+nothing    a module gives the same after other calls as when it is new
 """
 
 import contextlib
@@ -22,7 +23,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from recattn_mini.exercises.spec import Mistake, Named, Raised, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec import (
+    TOLERANCE,
+    Mistake,
+    Named,
+    Raised,
+    copy_of,
+    module_only,
+    same,
+    teaching,
+    torch_only,
+    wrong,
+)
 from recattn_mini.exercises.spec.places import Places
 
 FLOAT32 = 1e-4  # relative; float32 holds seven digits, and a sum of a few dozen terms loses one or two
@@ -53,6 +65,7 @@ def common_checks(spec: ModuleType) -> list[Callable]:
         check_float32: bool(float32_cases(spec)),
         check_device: bool(cases_elsewhere(spec)),
         check_refused: hasattr(spec, "refused"),
+        check_keeps_nothing: hasattr(spec, "call_module"),
     }
     return [functools.update_wrapper(functools.partial(c, spec), c) for c, does in applies.items() if does]
 
@@ -307,3 +320,31 @@ def check_refused(spec: ModuleType, f: Callable) -> None:
             continue
         else:
             raise Mistake(f"{what}: a ValueError is expected, and nothing was raised")
+
+
+@module_only
+def check_keeps_nothing(spec: ModuleType, f: Callable) -> None:
+    "a module gives the same after other calls as when it is new"
+    first, second, *_ = spec.inputs().values()
+    other = tuple(1.5 * x if _is_float(x) else x for x in second)
+    module = f.learners  # type: ignore[attr-defined]
+    kept = functools.cache(module)  # one module for all calls
+    for case in (first, other, first):
+        new, again, used = (_of_module(spec, m, case) for m in (module, module, kept))
+        if not _close(new, again):
+            raise Named("two calls differ: draw no weights in forward, and drop out by self.dropout, in training only")
+        if not _close(new, used):
+            raise Named("after another call the same one gives something else: keep no mask, keys or values on self")
+
+
+def _of_module(spec: ModuleType, module: Callable, case: tuple) -> Any:
+    """What it gives; None where it raises."""
+    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        return spec.call_module(module, *map(copy_of, case))
+    return None
+
+
+def _close(x: Any, y: Any) -> bool:
+    if not (isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor)):
+        return type(x) is type(y)
+    return x.shape == y.shape and torch.allclose(x, y, TOLERANCE, TOLERANCE, equal_nan=True)

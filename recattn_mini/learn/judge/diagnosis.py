@@ -137,6 +137,8 @@ def alike(a: Any, b: Any) -> bool:
             return False
         if a.is_meta:
             return True
+        if torch.equal(a, b):  # a tenth of the time, and most often so
+            return True
         off = 1e-5 if a.dtype == torch.float32 else TOLERANCE
         return torch.allclose(a, b, rtol=off, atol=off, equal_nan=True)
     return type(a) is type(b) and a == b
