@@ -14,6 +14,7 @@ from torch import nn
 
 from recattn_mini.exercises.spec import same_parameters
 
+
 def call(built: nn.Module, weights: dict[str, torch.Tensor], *inputs: Any) -> Any:
     """What it gives with these weights in place of those that it drew: it has to hold them, and no others."""
     same_parameters(built, weights)
