@@ -77,7 +77,7 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     made = []
     if any(1 in x.shape for case in spec.inputs().values() for x in _tensors(key(*case))):
         made.append(_after(key, squeezed))
-    kinds = {x.dtype for _, want in float32_cases(spec) for x in _tensors(want)}
+    kinds = {x.dtype for _, want in float32_cases(spec).values() for x in _tensors(want)}
     if torch.float32 in kinds:
         made.append(_before(key, widened))
     elif torch.float64 in kinds:
@@ -220,25 +220,26 @@ def _near(x: float, printed: str) -> bool:
 @torch_only
 def check_float32(spec: ModuleType, f: Callable) -> None:
     "float32 comes in, as in training: the result has the key's dtype, and is right to float32's digits"
-    for case, want in float32_cases(spec):
+    for case, want in float32_cases(spec).values():
         with torch.no_grad():
             same(f(*case), want, tolerance=FLOAT32)
 
 
 @functools.cache
-def float32_cases(spec: ModuleType) -> list[tuple[tuple, Any]]:
+def float32_cases(spec: ModuleType) -> dict[str, tuple[tuple, Any]]:
     """Inputs in float32 with what the key makes of them, where it loses no more than float32's own digits."""
     key = key_of(spec)
     if key.__name__.endswith("_numpy"):
-        return []
-    cases = [tuple(map(_narrowed, case)) for case in spec.inputs().values() if any(map(_is_float, case))]
-    cases = [case for case in cases if not any(isinstance(x, torch.Tensor) and x.is_meta for x in case)]
-    found = []
-    for case in cases:
+        return {}
+    cases = {name: tuple(map(_narrowed, case)) for name, case in spec.inputs().items() if any(map(_is_float, case))}
+    found = {}
+    for name, case in cases.items():
+        if any(isinstance(x, torch.Tensor) and x.is_meta for x in case):
+            continue
         with torch.no_grad(), contextlib.suppress(ValueError):  # a tiny chance may be 0 in float32, and refused
             want, exact = key(*case), key(*map(widened, case))
-            if any(map(_is_float, _tensors(want))) and _near_enough(want, exact):
-                found.append((case, want))
+            if _near_enough(want, exact):
+                found[name] = case, want
     return found
 
 
@@ -315,11 +316,12 @@ def check_keeps_nothing(spec: ModuleType, f: Callable) -> None:
     module = f.learners  # type: ignore[attr-defined]
     kept = functools.cache(module)  # one module for all calls
     for case in (first, other, first):
-        new, again, used = (_of_module(spec, m, case) for m in (module, module, kept))
-        if not _close(new, again):
+        new, used = _of_module(spec, module, case), _of_module(spec, kept, case)
+        if _close(new, used):
+            continue
+        if not _close(new, _of_module(spec, module, case)):
             raise Named("two calls differ: draw no weights in forward, and drop out by self.dropout, in training only")
-        if not _close(new, used):
-            raise Named("after another call the same one gives something else: keep no mask, keys or values on self")
+        raise Named("after another call the same one gives something else: keep no mask, keys or values on self")
 
 
 def _of_module(spec: ModuleType, module: Callable, case: tuple) -> Any:

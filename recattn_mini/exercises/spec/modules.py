@@ -23,7 +23,7 @@ def call(built: nn.Module, weights: dict[str, torch.Tensor], *inputs: Any) -> An
 
 def filled_up(x: torch.Tensor, width: int) -> torch.Tensor:
     """Zeros behind its last axis: where a module has one width for all, they meet zeros in the weights."""
-    return F.pad(x, (0, width - x.shape[-1]))
+    return x if x.shape[-1] == width else F.pad(x, (0, width - x.shape[-1]))
 
 
 def cut_off(out: Any, width: int) -> Any:
