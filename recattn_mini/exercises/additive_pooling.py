@@ -21,11 +21,9 @@ from recattn_mini.exercises.spec import (
     wrong,
 )
 from recattn_mini.exercises.spec.attention import (
-    attend,
     masks,
     mistakes_of_attending,
     named,
-    no_softmax,
     nobody,
     random_views,
 )
@@ -132,16 +130,6 @@ def hidden_of(x, w, b, bend=torch.tanh):
     return bend(x @ w.mT + b)
 
 
-def weights_by(attend):
-    """What one query would weigh the items with: its scores are one row, and the values the identity."""
-
-    def weights(scores, mask):
-        one_row = (x if x is None else x[..., None, :] for x in (scores, mask))
-        return attend(next(one_row), torch.eye(scores.shape[-1], dtype=scores.dtype), next(one_row))[..., 0, :]
-
-    return weights
-
-
 def weights_of(scores, mask):
     return softmax(masked_scores(scores, mask))
 
@@ -150,21 +138,18 @@ def mean_of(weights, x):
     return (weights[..., None, :] @ x)[..., 0, :]
 
 
-def answer(
-    x,
-    w,
-    b,
-    w_score,
-    mask=None,
-    *,
-    hidden=hidden_of,
-    score=torch.matmul,
-    see=lambda mask, scores: mask,
-    weigh=weights_of,
-    mean=mean_of,
-):
-    scores = score(hidden(x, w, b), w_score)
-    return mean(weigh(scores, mask if mask is None else see(mask, scores)), x)
+def answer(x, w, b, w_score, mask=None, *, hidden=hidden_of, score=torch.matmul, weigh=weights_of, mean=mean_of):
+    return mean(weigh(score(hidden(x, w, b), w_score), mask), x)
+
+
+def _seen(change):
+    return lambda scores, mask: weights_of(scores, mask if mask is None else change(mask, scores))
+
+
+def attended(x, w, b, w_score, mask=None, *, attend):
+    """Pooling is what one query gets: its scores are one row."""
+    scores, mask = (y if y is None else y[..., None, :] for y in (hidden_of(x, w, b) @ w_score, mask))
+    return attend(scores, x, mask)[..., 0, :]
 
 
 def as_it_is(x):
@@ -259,15 +244,15 @@ MISTAKES = {
     ),
     "mask_squeezed": (
         "the mask is squeezed: an axis of size 1 is there to broadcast",
-        {"see": lambda mask, scores: mask.squeeze()},
+        {"weigh": _seen(lambda mask, scores: mask.squeeze())},
     ),
     "mask_told_by_size": (
         "a mask is read as (b s) where its first size is b: what it means is told by its axes, not by their sizes",
-        {"see": lambda mask, scores: mask[:, None] if mask.dim() == 2 and len(mask) == len(scores) else mask},
+        {"weigh": _seen(lambda mask, scores: mask[:, None] if mask.dim() == 2 and len(mask) == len(scores) else mask)},
     ),
     "mask_does_not_broadcast": (
         "the mask must have all of x's leading axes here: one mask (s) for all should broadcast",
-        {"see": lambda mask, scores: mask.reshape(scores.shape)},
+        {"weigh": _seen(lambda mask, scores: mask.reshape(scores.shape))},
     ),
     "scores_squeezed": (
         "squeeze() takes more than the score's axis of size 1: with one item each, s goes too. squeeze(-1)",
@@ -275,16 +260,17 @@ MISTAKES = {
     ),
 }
 SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
-WEIGHTS = mistakes_of_attending(  # one row of scores has no other queries, and none of its masks is (t s)
-    lambda *case, attend: answer(*case, weigh=weights_by(attend)),
-    "queries_masked causal_too softmax_over_everything told_by_size mask_squeezed mask_as_index".split(),
+NONE_HERE = """queries_masked causal_too softmax_over_everything plain_sum
+told_by_size mask_squeezed mask_as_index"""  # a row of scores has no other queries, its mask no axis t
+WEIGHTS = mistakes_of_attending(
+    attended,
+    NONE_HERE.split(),
     {
         "partly_masked_is_zero": "a history with any masked item gives zeros: only an empty one does (any, not all)",
         "nan_where_nobody": "an empty history gives NaN: softmax of a row of -inf. Give it zeros",
         "nan_patched_up": "the NaN of an empty history is patched up in the result: its gradient is still NaN",
-        "softmax_over_queries": "the softmax runs over an axis of size 1: every weight is 1. Normalise over s",
+        "softmax_over_queries": "x is summed, as by a softmax over an axis of size 1: normalise over s",
         "plain_mean": "the plain mean: no score is used",
-        "plain_sum": "the items are summed: no score is used",
         "no_softmax": "no softmax: the raw scores are the weights, as in NARM and STAMP. Here they sum to 1",
     },
 )
