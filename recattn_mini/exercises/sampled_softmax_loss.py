@@ -51,7 +51,7 @@ def inputs() -> dict[str, tuple]:
         "hits for all": (positive, negatives, log_q, log_qs[0], some[0]),
         "as many targets as negatives": (*square, some[:4, 1:5]),
         "shared negatives": (positive, negatives, log_q, log_qs[0], None),
-        "hits far below": (positive + below, negatives + below[:, None], log_q, log_qs, some),
+        "hits far away": (positive + below, negatives + below[:, None] + 4e9 * some, log_q, log_qs, some),
         "large": (positive + rows, negatives + rows[:, None], log_q, log_qs, None),
         "far apart": (positive + far + ahead, negatives + far[:, None], log_q, log_qs, None),
         "views": (*views, None),
@@ -98,7 +98,7 @@ def check_equal_sizes(f):
 
 def check_hits(f):
     "a negative that is the target itself counts for nothing, whatever the scores; where all are, the loss is 0"
-    _agrees(f, "hits", "hits for all", "hits far below")
+    _agrees(f, "hits", "hits for all", "hits far away")
 
 
 def check_large_scores(f):
@@ -229,6 +229,10 @@ WITHOUT = {
     "hits_upside_down": (
         "the hits are upside down: True is a negative that is the target, and leaves",
         lambda n, hits, fill: without(n, None if hits is None else ~hits),
+    ),
+    "hits_lowered": (
+        "-1e9 is added to hits: a score may be above that",
+        lambda n, hits, _: n if hits is None else n - 1e9 * hits,
     ),
     "hits_indexed": ("negatives[~hits] is one list for all targets: make the logits of hits -inf", _one_list),
     "diagonal_left_out": (
