@@ -250,10 +250,7 @@ ORDER = {
     ),
 }
 CUT = {
-    "last_two_exchanged": (
-        "validation and test are exchanged: the last event is test",
-        lambda o, u, t: cut(o, u, held_out=(1, 2)),
-    ),
+    "last_two_exchanged": ("test and validation are exchanged", lambda o, u, t: cut(o, u, held_out=(1, 2))),
     "nobody_exempt": (
         "everybody's last event is held out, of users with nothing to train on as well: at least three are needed",
         lambda o, u, t: cut(o, u, least=1),
@@ -279,10 +276,7 @@ CUT = {
         "validation is in train as well: early stopping would look at what was trained on",
         _only_train_of(lambda place, count: (place > 1) | (count < 3)),
     ),
-    "test_in_train": (
-        "test and validation are in train as well: all but the last two are train",
-        _only_train_of(lambda place, count: place > 0),
-    ),
+    "test_in_train": ("test and validation are in train as well", _only_train_of(lambda place, count: place > 0)),
     "later_ones_dropped": (
         "what is later than somebody's test event is dropped from train: that is a stricter split, here all is kept",
         _without_what_is_later,
@@ -291,10 +285,7 @@ CUT = {
         "places in the sorted list came back: indices into the file are asked. Look them up in the order, order[...]",
         lambda o, u, t: cut(torch.arange(len(u)), u[o]),
     ),
-    "all_of_the_last_time": (
-        "all that is tied with a user's last timestamp is test: it is one event, the last in file order",
-        _of_the_last_time,
-    ),
+    "all_of_the_last_time": ("all that is tied with a user's last event is test: it is one event", _of_the_last_time),
 }
 WHAT_COMES_BACK = {
     "by_first_appearance": (
@@ -305,19 +296,13 @@ WHAT_COMES_BACK = {
         "users in the order of their first events in time, as a dictionary keeps them: by user id is asked",
         lambda p, u, t: tuple(by_user(x, _by_first(t.argsort(stable=True), u)) for x in p),
     ),
-    "in_file_order": (
-        "each part is in the order of the file: by user, then time is asked",
-        lambda p, u, t: tuple(x.sort().values for x in p),
-    ),
+    "in_file_order": ("each part is in the order of the file", lambda p, u, t: tuple(x.sort().values for x in p)),
     "train_in_file_order": (
         "train is what was left over, in the order of the file: by user, then time is asked, as histories are read",
         lambda p, u, t: (p[0].sort().values, *p[1:]),
     ),
     "in_time_order": ("each part is in the order of time over all users: by user, then time is asked", _in_time),
-    "newest_first": (
-        "newest first within a user: oldest first is asked",
-        lambda p, u, t: (by_user(p[0].flip(0), u), *p[1:]),
-    ),
+    "newest_first": ("newest first within a user: oldest first", lambda p, u, t: (by_user(p[0].flip(0), u), *p[1:])),
     "empty_part_in_float64": (
         "an empty list has no dtype, np.array([]) is float64: indices are integers, np.array(part, dtype=np.int64)",
         lambda p, u, t: tuple(x if len(x) else x.double() for x in p),
