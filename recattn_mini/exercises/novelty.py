@@ -118,33 +118,23 @@ one_minus_popularity = but(
 )
 reciprocal = but(answer, "the mean of 1 / popularity: one rare item is all of it. Take -log₂", bits=lambda p: 1 / p)
 entropy = but(
-    answer,
-    "weighted by popularity: that is an entropy. In a list every item counts alike",
-    bits=lambda p: -p * p.log2(),
+    answer, "weighted by popularity, an entropy: in a list every item counts alike", bits=lambda p: -p * p.log2()
 )
 share_of_interactions = but(
-    answer,
-    "popularity is divided by its sum: it is the share of users who know the item, leave it as it is",
-    bits=lambda p: -(p / p.sum()).log2(),
+    answer, "popularity is divided by its sum: it is a share of users already", bits=lambda p: -(p / p.sum()).log2()
 )
 share_of_the_best_known = but(
-    answer,
-    "popularity is divided by the largest: it is the share of users who know the item, leave it as it is",
-    bits=lambda p: -(p / p.max()).log2(),
+    answer, "popularity is divided by the largest: it is a share already", bits=lambda p: -(p / p.max()).log2()
 )
 normalised = but(
-    answer,
-    "divided by log₂ n: bits are asked for, not a share of the most there could be",
-    bits=lambda p: -p.log2() / math.log2(len(p)),
+    answer, "divided by log₂ n: the bits themselves are asked", bits=lambda p: -p.log2() / math.log2(len(p))
 )
 kept_above_a_floor = but(
-    answer,
-    "popularity is kept above 1e-9: rarer still is more novel still, and 0 is the only error",
-    bits=lambda p: -p.clamp_min(1e-9).log2(),
+    answer, "popularity is kept above 1e-9: rarer is more novel still", bits=lambda p: -p.clamp_min(1e-9).log2()
 )
 kept_from_zero = but(
     answer,
-    "popularity is kept above 1e-12, so that 0 goes unnoticed: raise the ValueError",
+    "popularity 0 becomes 1e-12: it is a ValueError",
     bits=lambda p: -p.clamp_min(1e-12).log2(),
     unknown=lambda p: p,
 )
@@ -156,18 +146,14 @@ infinite = but(
 )
 summed = but(
     answer,
-    "a sum: long lists get more. Take the mean",
+    "a sum: take the mean, of any length",
     divide=lambda total, length: torch.where(length == 0, torch.nan, total),
 )
 summed_and_zero = but(
-    answer,
-    "a sum, and 0 for an empty list: take the mean over what is there, NaN if that is nothing",
-    divide=lambda total, length: total,
+    answer, "a sum, 0 for an empty list: take the mean, NaN if there is no item", divide=lambda total, length: total
 )
 zero_for_nothing = but(
-    answer,
-    "an empty list gives 0: there is nothing to measure, NaN",
-    divide=lambda total, length: total / length.clamp_min(1),
+    answer, "an empty list gives 0: give it NaN", divide=lambda total, length: total / length.clamp_min(1)
 )
 log_of_the_mean = but(
     answer,
@@ -182,9 +168,7 @@ padding_is_the_last = but(
     divide=lambda total, length: total,
 )
 padding_in_the_sum = but(
-    answer,
-    "-1 reads the last item's bits into the sum: the number of items is right, the sum is not",
-    total=lambda bits, items: bits[items].sum(1),
+    answer, "-1 reads the last item's bits into the sum: leave it out", total=lambda bits, items: bits[items].sum(1)
 )
 item_zero_left_out = but(
     answer,
@@ -194,7 +178,7 @@ item_zero_left_out = but(
 )
 nan_where_padded = but(
     answer,
-    "one -1 makes the whole list NaN: leave it out of the mean",
+    "a -1 makes its list NaN: leave it out of the mean",
     total=lambda bits, items: torch.where(items >= 0, bits[items], torch.nan).sum(1),
 )
 over_k = but(
@@ -228,18 +212,16 @@ over_users = but(
     divide=lambda total, length: total,
 )
 axis_kept = but(
-    answer,
-    "the list's axis is kept, with size 1: one figure a user is asked for, (u)",
-    divide=lambda total, length: mean(total, length)[:, None],
+    answer, "the list's axis is kept: the result is (u)", divide=lambda total, length: mean(total, length)[:, None]
 )
 lists_left_out = but(
     answer,
-    "empty lists are left out, and the others move up: keep their place, with NaN",
+    "empty lists are dropped: keep their place, with NaN",
     divide=lambda total, length: (total / length)[length > 0],
 )
 pooled = but(
     answer,
-    "one figure for all: a figure for each user is asked for, the mean over users comes later",
+    "one figure for all items: one for each user is asked",
     divide=lambda total, length: total.sum() / length.sum(),
 )
 pooled_for_each = but(
@@ -249,7 +231,7 @@ pooled_for_each = but(
 )
 mean_for_all = but(
     answer,
-    "the mean over users: a figure for each user is asked for, the mean comes later",
+    "the mean over users: a figure for each is asked",
     divide=lambda total, length: mean(total, length).nanmean(),
 )
 

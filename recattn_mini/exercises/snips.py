@@ -99,38 +99,25 @@ def _one(rewards, weights):
 
 ips = but(answer, "divided by n: that is IPS. SNIPS divides by the sum of the weights", below=lambda r, w: len(r))
 not_divided = but(answer, "not divided by anything: this is the sum of r · w", below=_one)
-clipped = but(
-    answer,
-    "weights are clipped at 10: clipping is another estimator, which trades variance for bias",
-    of=lambda w: w.clamp_max(10),
-)
+clipped = but(answer, "weights are clipped at 10: that is another estimator, with a bias", of=lambda w: w.clamp_max(10))
 clipped_ips = but(
-    answer,
-    "weights are clipped, and the sum is divided by n: that is clipped IPS. SNIPS clips nothing, and divides by Σ w",
-    of=lambda w: w.clamp_max(10),
-    below=lambda r, w: len(r),
+    answer, "that is clipped IPS: clip nothing, divide by Σ w", of=lambda w: w.clamp_max(10), below=lambda r, w: len(r)
 )
 clipped_at_one = but(
-    answer,
-    "weights are clipped at 1: rows that the new policy prefers must count more than once",
-    of=lambda w: w.clamp_max(1),
+    answer, "weights are clipped at 1: what the new policy prefers counts more", of=lambda w: w.clamp_max(1)
 )
 clipped_above = but(
-    answer,
-    "weights are clipped in the numerator alone: use the same weights above and below",
-    by=lambda w: w.clamp_max(10),
+    answer, "weights are clipped in the numerator: use the same above and below", by=lambda w: w.clamp_max(10)
 )
 kept_above_a_floor = but(
-    answer,
-    "weights are kept above 0.0001: a row that the new policy never shows must count nothing",
-    of=lambda w: w.clamp_min(1e-4),
+    answer, "weights are kept above 0.0001: a weight of 0 counts nothing", of=lambda w: w.clamp_min(1e-4)
 )
 normalised_twice = but(
     answer, "normalised twice: the weights sum to 1 already, do not divide by their sum again", by=lambda w: w / w.sum()
 )
 normalised_and_averaged = but(
     answer,
-    "normalised and then averaged: weights that sum to 1 want a sum, not a mean",
+    "normalised, then averaged: weights of sum 1 want a sum",
     by=lambda w: w / w.sum(),
     below=lambda r, w: len(r),
 )
@@ -143,32 +130,22 @@ numerator_unweighted = but(
     answer, "sum of r over sum of w: the rewards above have to be weighted too", by=torch.ones_like
 )
 over_clicked_rows = but(
-    answer,
-    "divided by the weights of the clicked rows alone: every row belongs in the denominator",
-    below=lambda r, w: (w * (r > 0)).sum(),
+    answer, "divided by the weights of the clicked rows: every row counts", below=lambda r, w: (w * (r > 0)).sum()
 )
 over_number_of_clicks = but(
     answer, "divided by the number of clicks: divide by the sum of all weights", below=lambda r, w: (r > 0).sum()
 )
 over_the_rewards = but(
-    answer,
-    "divided by the sum of the rewards: that is the clicks' mean weight. Divide by Σ w",
-    below=lambda r, w: r.sum(),
+    answer, "divided by the sum of the rewards: divide by that of the weights", below=lambda r, w: r.sum()
 )
 over_shown_rows = but(
-    answer,
-    "rows of weight 0 are not counted, but the others are divided by their number: divide by the sum of weights",
-    below=lambda r, w: (w > 0).sum(),
+    answer, "divided by the number of rows of weight above 0: divide by Σ w", below=lambda r, w: (w > 0).sum()
 )
 denominator_at_least_one = but(
-    answer,
-    "the denominator is kept at 1 at least: weights may sum to less, and only their ratios matter",
-    below=lambda r, w: w.sum().clamp_min(1),
+    answer, "the denominator is kept at 1 at least: only ratios matter", below=lambda r, w: w.sum().clamp_min(1)
 )
 epsilon_in_the_sum = but(
-    answer,
-    "a small constant in the denominator: the estimate of a constant reward is no longer that reward",
-    below=lambda r, w: w.sum() + 1e-6,
+    answer, "a small constant in the denominator: the estimate is a little too low", below=lambda r, w: w.sum() + 1e-6
 )
 rewards_as_clicks = but(
     answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0
@@ -177,9 +154,7 @@ rewards_up_to_one = but(
     answer, "rewards are cut at 1: 180 seconds are worth more than 2", reward=lambda r: r.clamp_max(1)
 )
 softmax_of_weights = but(
-    answer,
-    "softmax of the weights: they are ratios already, divide them by their sum",
-    of=lambda w: torch.softmax(w, 0),
+    answer, "softmax of the weights: they are ratios, divide by their sum", of=lambda w: torch.softmax(w, 0)
 )
 over_the_largest = but(answer, "weights are divided by the largest: divide by their sum", below=lambda r, w: w.max())
 
