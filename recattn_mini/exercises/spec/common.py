@@ -316,7 +316,7 @@ def check_refused(spec: ModuleType, f: Callable) -> None:
         except Raised as raised:
             if not isinstance(raised.error, ValueError):
                 told = f"{type(raised.error).__name__}: {raised.error}"
-                raise Mistake(f"{what}: a ValueError is expected, got {told}") from None
+                raise Named(f"{what}: a ValueError is expected, got {told}") from None
         except ValueError:
             continue
         else:
