@@ -9,6 +9,7 @@ from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
@@ -16,7 +17,6 @@ from recattn_mini.exercises.spec import (
     torch_only,
     wrong,
 )
-from recattn_mini.exercises.spec.attention import named
 
 LEVEL, MINUTES = "easy", 5
 HINTS = (
@@ -120,45 +120,59 @@ def _as_it_is(total):
     return total
 
 
-MISTAKES = {
-    "textbook": (
-        "the textbook formula: exp(710) is inf, and a row of -inf divides 0 by 0. Shift each row, then mind a sum of 0",
-        {"shift": _nothing, "repair": _as_it_is},
-    ),
-    "not_shifted": ("the maximum is not subtracted: exp(710) is inf, and inf / inf is NaN", {"shift": _nothing}),
-    "shifted_by_the_global_maximum": (
-        "one maximum for the whole array: rows far below it vanish. Take each row's own",
-        {"shift": lambda x: x.max()},
-    ),
-    "shifted_by_the_global_maximum_alone": (
-        "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own",
-        {"shift": lambda x: x.max(), "repair": _as_it_is},
-    ),
-    "maximum_not_below_zero": (
-        "a maximum below 0 becomes 0: rows far below it vanish. Only a maximum of -inf has to be replaced",
-        {"shift": lambda x: _top(x).clamp_min(0)},
-    ),
-    "shifted_by_the_mean": (
-        "the mean is subtracted: scores far above it still overflow. Subtract the maximum",
-        {"shift": lambda x: _finite(x.mean(-1, keepdim=True))},
-    ),
-    "clipped": (
-        "scores are clipped, so that all beyond the bound become ties: subtract the row's maximum instead",
-        {"exp": lambda x: (x + _finite(_top(x))).clamp(-700, 700).exp(), "shift": _nothing},
-    ),
-    "base_two": ("the base is 2, as exp2 or 2 ** x gives it: it is e", {"exp": torch.exp2}),
-    "over_everything": (
-        "everything is divided by one sum: each row has to sum to 1 by itself",
-        {"shift": lambda x: x.max(), "total": torch.sum},
-    ),
-    "not_normalised": ("the weights are not divided by their sum", {"total": torch.ones_like}),
-    "epsilon_in_the_sum": (
-        "a small constant in the denominator: the weights no longer sum to 1. Replace the sum only where it is 0",
-        {"repair": lambda total: total + 1e-6},
-    ),
-    "squared": ("squares for exponentials: softmax is exp of the scores, divided by its sum", {"exp": torch.square}),
-}
-PARTS = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
+MISTAKES = mistakes_of(
+    answer,
+    shift={
+        "not_shifted": ("the maximum is not subtracted: exp(710) is inf, and inf / inf is NaN", _nothing),
+        "shifted_by_the_global_maximum": (
+            "one maximum for the whole array: rows far below it vanish. Take each row's own",
+            torch.max,
+        ),
+        "maximum_not_below_zero": (
+            "a maximum below 0 becomes 0: rows far below it vanish. Only a maximum of -inf has to be replaced",
+            lambda x: _top(x).clamp_min(0),
+        ),
+        "shifted_by_the_mean": (
+            "the mean is subtracted: scores far above it still overflow. Subtract the maximum",
+            lambda x: _finite(x.mean(-1, keepdim=True)),
+        ),
+    },
+    exp={
+        "base_two": ("the base is 2, as exp2 or 2 ** x gives it: it is e", torch.exp2),
+        "squared": ("squares for exponentials: softmax is exp of the scores, divided by its sum", torch.square),
+    },
+    total={"not_normalised": ("the weights are not divided by their sum", torch.ones_like)},
+    repair={
+        "epsilon_in_the_sum": (
+            "a small constant in the denominator: the weights no longer sum to 1. Replace the sum only where it is 0",
+            lambda total: total + 1e-6,
+        ),
+    },
+)
+textbook = but(
+    answer,
+    "the textbook formula: exp(710) is inf, and a row of -inf divides 0 by 0. Shift each row, then mind a sum of 0",
+    shift=_nothing,
+    repair=_as_it_is,
+)
+shifted_by_the_global_maximum_alone = but(
+    answer,
+    "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own",
+    shift=torch.max,
+    repair=_as_it_is,
+)
+clipped = but(
+    answer,
+    "scores are clipped, so that all beyond the bound become ties: subtract the row's maximum instead",
+    shift=_nothing,
+    exp=lambda x: x.clamp(-700, 700).exp(),
+)
+over_everything = but(
+    answer,
+    "everything is divided by one sum: each row has to sum to 1 by itself",
+    shift=torch.max,
+    total=torch.sum,
+)
 
 
 @wrong("the first axis is normalised: the last one is the keys' axis")

@@ -55,11 +55,20 @@ def as_learners(function, exercise):
     if exercise not in facts(exercise).answers:  # it has a NumPy form only
         return as_numpy(function, exercise)
 
-    def learners(*args):
-        return function(*args)
+    def learners(*args, **named):
+        return function(*in_order(args, named, exercise))
 
     learners.__name__ = exercise
     return learners
+
+
+def in_order(args, named, exercise):
+    """An example may name its arguments, and leave out those with a default."""
+    if not named:
+        return args
+    call = inspect.signature(key_of(spec_of(exercise))).bind(*args, **named)
+    call.apply_defaults()
+    return call.args
 
 
 def as_numpy(function, exercise):
@@ -71,8 +80,8 @@ def as_numpy(function, exercise):
             return tuple(map(arrays, x))
         return x if isinstance(x, float) else x.detach().numpy()
 
-    def learners(*args):
-        return arrays(function(*map(tensors, args)))
+    def learners(*args, **named):
+        return arrays(function(*map(tensors, in_order(args, named, exercise))))
 
     learners.__name__ = f"{exercise}_numpy"
     return learners

@@ -1,4 +1,4 @@
-"""The words that specs are written in: wrong, but, right, teaching, torch_only, module_only; same, gradients.
+"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only, module_only, same.
 
 What several specs share stands once, in this folder:
 
@@ -61,6 +61,17 @@ def but(answer: Callable, hint: str, **parts: Any) -> Callable:
     return wrong(hint)(mistaken)
 
 
+def mistakes_of(answer: Callable, **parts: dict[str, tuple[str, Any]]) -> list[Callable]:
+    """A known wrong answer for each thing that a part may be replaced by: part={name: (hint, replacement)}."""
+    found = []
+    for part, mistakes in parts.items():
+        for name, (hint, other) in mistakes.items():
+            mistaken = but(answer, hint, **{part: other})
+            mistaken.__name__ = name
+            found.append(mistaken)
+    return found
+
+
 def right(function: Callable) -> Callable:
     """Mark a right answer that is written differently: einsum, a loop, another order."""
     function.is_right = True  # type: ignore[attr-defined]
@@ -112,7 +123,11 @@ def drawn_once(inputs: Callable[[], dict[str, tuple]]) -> Callable[[], Drawn]:
 
 def copy_of(x: Any) -> Any:
     """A tensor with numbers of its own, in the same memory layout; anything else as it is."""
-    return x.clone() if isinstance(x, torch.Tensor) else x
+    if not isinstance(x, torch.Tensor):
+        return x
+    if x.is_contiguous() or 0 in x.stride():  # nothing can be written to what is expanded
+        return x.clone()
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)  # clone packs a slice
 
 
 def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:

@@ -139,6 +139,13 @@ def masked_with_zero(scores, v, mask):
     return softmax(scores if mask is None else scores * mask) @ v
 
 
+@wrong(
+    "masked keys and values are set to 0: a key of zeros has the score 0, and exp(0) is 1. Mask the scores, with -inf"
+)
+def keys_zeroed(scores, v, mask):
+    return softmax(scores) @ v if mask is None else softmax(scores * mask) * mask @ v
+
+
 @wrong("the boolean mask is added to the scores as 0 and 1: it has to become 0 and -inf")
 def mask_added(scores, v, mask):
     return softmax(scores if mask is None else scores + mask) @ v
@@ -219,6 +226,11 @@ def _infinity_added(scores, mask):
 @wrong("-inf is added to the scores, and the NaN weights are patched up: their gradient is still NaN. Fill, don't add")
 def infinity_added(scores, v, mask):
     return torch.softmax(_infinity_added(scores, mask), -1).nan_to_num(0) @ v
+
+
+@wrong("-inf is added, and the NaN patched up in the result: the gradients are still NaN. Fill, don't add")
+def infinity_added_result_patched(scores, v, mask):
+    return (torch.softmax(_infinity_added(scores, mask), -1) @ v).nan_to_num(0)
 
 
 def _divided(parts):

@@ -11,8 +11,8 @@ import contextlib
 import doctest
 import functools
 import inspect
-import io
 import math
+import numbers
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -85,7 +85,10 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     if cases_elsewhere(spec):
         made.append(_after(key, made_elsewhere))
     if hasattr(spec, "refused"):
-        made.append(_nothing_refused(key))
+        made.append(_let_through(key, "nothing_refused", "is let through", None))
+        if inspect.signature(key).return_annotation is float:
+            made.append(_let_through(key, "refused_as_nan", "gives NaN", math.nan))
+            made.append(_let_through(key, "refused_as_zero", "gives 0", 0.0))
     return made
 
 
@@ -126,15 +129,15 @@ def _after(key: Callable, change: Callable) -> Callable:
     return functools.update_wrapper(mistaken, change)
 
 
-def _nothing_refused(key: Callable) -> Callable:
-    @wrong("what the docstring calls an error is let through: raise the ValueError that it promises")
-    def nothing_refused(*case: Any) -> Any:
+def _let_through(key: Callable, name: str, what: str, result: float | None) -> Callable:
+    def mistaken(*case: Any) -> Any:
         try:
             return key(*case)
         except ValueError:
-            return None
+            return result
 
-    return nothing_refused
+    mistaken.__name__ = name
+    return wrong(f"what the docstring calls an error {what}: raise the ValueError that it promises")(mistaken)
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:
@@ -147,23 +150,33 @@ def check_examples(spec: ModuleType, f: Callable) -> None:
     learners = getattr(f, "learners", f)
     key = getattr(spec, learners.__name__, None) or key_of(spec)
     library = vars(inspect.getmodule(inspect.unwrap(key)))
-    space = {"torch": torch, "np": np, "math": math, "nn": nn, **library, key.__name__: learners}
+    asked = _rounded_too(learners) if getattr(f, "is_number", False) else learners
+    space = {"torch": torch, "np": np, "math": math, "nn": nn, **library, key.__name__: asked}
+    guarded = getattr(f, "guarded", lambda call: call())
     for example in _examples(key):
         shown = f">>> {example.source.strip()}"
         try:
-            said = _said_by(example.source, space)
-        except ValueError as error:
-            if example.exc_msg is None:
-                raise Raised(error) from error
+            values = guarded(functools.partial(_shown_by, example.source, space))
+        except Raised as raised:
+            if example.exc_msg is None or not isinstance(raised.error, ValueError):
+                raise
             continue
-        except Exception as error:
-            raise Raised(error) from error
         if example.exc_msg is not None:
             raise Mistake(f"{shown}\nis to raise a ValueError, and raised nothing")
-        if not _agree(said, example.want):
-            raise Mistake(
-                f"{shown}\ngave {' '.join(f'{x:g}' for x in said) or 'no number'}, and not\n{example.want.strip()}"
-            )
+        if not _agree(said := list(_numbers(values)), example.want):
+            gave = " ".join(f"{x:g}" for x in said) or "no number"
+            raise Mistake(f"{shown}\ngave {gave}, and not\n{example.want.strip()}")
+
+
+def _rounded_too(learners: Callable) -> Callable:
+    """Where any one number will do: examples round it, and an array without axes cannot be rounded."""
+
+    @functools.wraps(learners)
+    def of_a_number(*args: Any, **kwargs: Any) -> Any:
+        out = learners(*args, **kwargs)
+        return out.item() if isinstance(out, np.ndarray) and not out.ndim else out
+
+    return of_a_number
 
 
 def _examples(key: Callable) -> list[doctest.Example]:
@@ -172,32 +185,34 @@ def _examples(key: Callable) -> list[doctest.Example]:
     return [e for part in parts for e in doctest.DocTestParser().get_examples(inspect.getdoc(part) or "")]
 
 
-def _said_by(source: str, space: dict[str, Any]) -> list[float]:
-    """The numbers that an example shows or prints; what the answer itself prints is not among them."""
-    said: list[float] = []
-    hook = sys.displayhook
-    space["print"] = lambda *values, **_: said.extend(n for x in values for n in _numbers(x))
+def _shown_by(source: str, space: dict[str, Any]) -> list[Any]:
+    """The values that an example shows or prints; what the answer itself prints is not among them."""
+    values: list[Any] = []
+    space["print"] = lambda *some, **_: values.extend(some)
+    hook, sys.displayhook = sys.displayhook, values.append
     try:
-        sys.displayhook = lambda value: said.extend(_numbers(value))
-        with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(source, "an example of the docstring", "single"), space)
+        printing = {"print": lambda *some, **_: values.extend(some)}
+        exec(
+            compile(source, "an example of the docstring", "single"), space | printing if "print(" in source else space
+        )
     finally:
         sys.displayhook = hook
-    return said
+    return values
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, (np.ndarray, np.generic)):
-        yield from np.asarray(value, dtype=np.float64).ravel().tolist()
-    elif isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)):
         for one in value:
             yield from _numbers(one)
-    elif isinstance(value, (bool, int, float)):
+    elif issubclass(type(value), torch.Tensor):
+        with torch._C.DisableTorchFunctionSubclass():
+            yield from torch.Tensor.double(value.detach().cpu()).flatten().tolist()
+    elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        yield from np.asarray(value, dtype=np.float64).ravel().tolist()
+    elif isinstance(value, numbers.Real):
         yield float(value)
-    elif value is not None:
-        yield from (_number(text) for text in NUMBER.findall(str(value)))
+    elif isinstance(value, str):
+        yield from map(_number, NUMBER.findall(value))
 
 
 def _number(text: str) -> float:

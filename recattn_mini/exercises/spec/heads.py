@@ -205,6 +205,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "mask[:, None] makes room for the heads in a mask (b t s): this one broadcasts to (b h t s) as it is",
         {"attend": _masked_by(lambda mask, scores: mask[:, None])},
     ),
+    "mask_with_two_axes_more": (
+        "mask[:, None, None] is for a mask (b s): this one broadcasts to (b h t s) as it is",
+        {"attend": _masked_by(lambda mask, scores: mask[:, None, None])},
+    ),
     "causal_instead": (
         "a causal mask, as in nanoGPT, in place of the mask that is given",
         {

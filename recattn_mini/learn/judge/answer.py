@@ -45,7 +45,7 @@ class Answer:
         kept = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
         self._device = next((a.device for a in args if isinstance(a, torch.Tensor)), None)
         given = [_to_numpy(a) for a in args] if self.is_numpy else args
-        out = self._run(given)
+        out = self.guarded(lambda: self._call(*given))
         for name, before, after in zip(self._names, kept, args, strict=False):
             if not isinstance(before, torch.Tensor) or before.is_meta:  # which has a shape, but nothing to compare
                 continue
@@ -53,18 +53,15 @@ class Answer:
                 raise Named(f"the input {name} came back changed: work on a copy, not in place")
         return self._convert(out)
 
-    def unconverted(self, *args: Any) -> Any:
-        """What the learner's own code returns, whatever it is."""
-        return self._run(args)
-
-    def _run(self, args: Any) -> Any:
+    def guarded(self, call: Callable[[], Any]) -> Any:
+        """What a call of the learner's own code returns, whatever it is, with what it may do to others contained."""
         show, self._quiet = not_shown if self._quiet else shown, True
         process, forked = os.getpid(), forks()
         try:
             with show(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                out = self._call(*args)
-        except (Mistake, TooSlow, KeyboardInterrupt):
+                out = call()
+        except (Mistake, Raised, TooSlow, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise Raised(error) from error
