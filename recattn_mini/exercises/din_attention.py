@@ -133,12 +133,16 @@ def four(q, k):
     return q, k, q - k, q * k
 
 
-def hidden_of(pairs, w, b, bend=torch.sigmoid):
+def layer(pairs, w, b, bend=torch.sigmoid):
     return bend(pairs @ w.mT + b)
 
 
-def filled(scores, mask, d=None, fill=0.0):
+def filled(scores, mask, fill=0.0):
     return scores if mask is None else scores.masked_fill(~mask, fill)
+
+
+def summed(weights, q, k):
+    return weights @ k
 
 
 def answer(
@@ -151,48 +155,37 @@ def answer(
     *,
     meet=met,
     blocks=four,
-    hidden=hidden_of,
+    hidden=layer,
     score=torch.matmul,
     weigh=filled,
-    pool=lambda weights, q, k: weights @ k,
+    pool=summed,
 ):
     scores = score(hidden(torch.cat(blocks(*meet(q, k)), -1), w, b), w_score)
-    return pool(weigh(scores, mask, q.shape[-1]), q, k)
+    return pool(weigh(scores, mask), q, k)
 
 
 def bent(bend):
-    return {"hidden": lambda *of: hidden_of(*of, bend)}
+    return {"hidden": lambda *of: layer(*of, bend)}
 
 
 def scored(change):
     return {"score": lambda hidden, w: change(hidden @ w)}
 
 
-def weighed(change):
-    return {"weigh": lambda scores, mask, d: change(filled(scores, mask), scores, mask, d)}
-
-
 def seen(change):
-    return {"weigh": lambda scores, mask, d: filled(scores, mask if mask is None else change(mask, scores))}
-
-
-def blocks(of):
-    return {"blocks": of}
-
-
-def pooled(of):
-    return {"pool": of}
+    return {"weigh": lambda scores, mask: filled(scores, mask if mask is None else change(mask, scores))}
 
 
 def _number(scores, mask):
     return (torch.ones_like(scores) if mask is None else mask.expand(scores.shape)).sum(-1, keepdim=True).clamp_min(1)
 
 
-def _or_one(total):
-    return torch.where(total == 0, 1, total)
+def _divided_by_sum(weights, q, k):
+    total = weights.sum(-1, keepdim=True)
+    return weights / torch.where(total == 0, 1, total) @ k
 
 
-def _as_index(x, scores, mask, d):
+def _as_index(scores, mask):
     scores = scores.clone()
     if mask is not None:
         scores[~mask] = 0
@@ -202,33 +195,36 @@ def _as_index(x, scores, mask, d):
 MISTAKES = {
     "with_softmax": (
         "a softmax over the scores: the paper has none, so that many matching events weigh more than one. Just sum",
-        weighed(lambda x, scores, mask, d: softmax(masked_scores(scores, mask))),
+        {"weigh": lambda scores, mask: softmax(masked_scores(scores, mask))},
     ),
     "released": (
         "that is the authors' released code: scores of -2³² + 1 for padding, √d, softmax. The paper just sums",
-        weighed(lambda x, scores, mask, d: softmax(filled(scores, mask, fill=1 - 2.0**32) / math.sqrt(d))),
+        {"weigh": lambda s, m: filled(s, m, 1 - 2.0**32), "pool": lambda s, q, k: softmax(s / q.shape[-1] ** 0.5) @ k},
     ),
     "scaled_softmax": (
         "divided by √d, and a softmax: din_attention_softmax, as the authors released it. The paper has neither",
-        weighed(lambda x, scores, mask, d: softmax(masked_scores(scores, mask) / math.sqrt(d))),
+        {"weigh": masked_scores, "pool": lambda scores, q, k: softmax(scores / math.sqrt(q.shape[-1])) @ k},
     ),
     "softmax_of_minus_one_billion": (
         "a softmax, padding at -1e9: without history that is the padding's mean. The paper has none: sum, mask with 0",
-        weighed(lambda x, scores, mask, d: softmax(filled(scores, mask, fill=-1e9))),
+        {"weigh": lambda scores, mask: softmax(filled(scores, mask, -1e9))},
     ),
     "softmax_of_nothing": (
         "a softmax that gives NaN for a user without history. The paper has none: sum, and mask with 0",
-        weighed(lambda x, scores, mask, d: torch.softmax(masked_scores(scores, mask), -1)),
+        {"weigh": lambda scores, mask: torch.softmax(masked_scores(scores, mask), -1)},
     ),
     "masked_after_a_softmax": (
         "a softmax, masked behind it: the paper has none. Sum, and mask with 0",
-        weighed(lambda x, scores, mask, d: filled(softmax(scores), mask)),
+        {"weigh": lambda scores, mask: filled(softmax(scores), mask)},
     ),
     "softmax_of_zeros": (
         "a softmax of scores that the mask made 0, and exp(0) is 1: the paper has none. Sum, and mask with 0",
-        weighed(lambda x, *_: softmax(x)),
+        {"pool": lambda weights, q, k: softmax(weights) @ k},
     ),
-    "scaled": ("divided by √d: nothing here is a dot product of width d", weighed(lambda x, s, m, d: x / d**0.5)),
+    "scaled": (
+        "divided by √d: nothing here is a dot product of width d",
+        {"pool": lambda x, q, k: x @ k / q.shape[-1] ** 0.5},
+    ),
     "sigmoid_of_the_score": (
         "a sigmoid on the score: only the hidden layer has one, the score may be negative or beyond 1",
         scored(torch.sigmoid),
@@ -237,23 +233,23 @@ MISTAKES = {
     "no_negative_scores": ("scores below 0 are cut off: an event may speak against a candidate", scored(torch.relu)),
     "divided_by_the_sum": (
         "weights divided by their sum: that is a mean again, and the sum of scores of either sign may be near 0",
-        weighed(lambda x, *_: x / x.sum(-1, keepdim=True)),
+        {"pool": lambda weights, q, k: weights / weights.sum(-1, keepdim=True) @ k},
     ),
     "divided_by_the_sum_if_any": (
         "weights divided by their sum, with 1 for a sum of 0: that is a mean again. DIN's weights need not sum to 1",
-        weighed(lambda x, *_: x / _or_one(x.sum(-1, keepdim=True))),
+        {"pool": _divided_by_sum},
     ),
     "mean_over_events": (
         "divided by the number of events: a mean forgets how many there were. Sum",
-        weighed(lambda x, scores, mask, d: x / _number(scores, mask)),
+        {"weigh": lambda scores, mask: filled(scores, mask) / _number(scores, mask)},
     ),
     "mean_over_positions": (
         "divided by the length of the padded history: a mean, and one that padding makes smaller. Sum",
-        weighed(lambda x, *_: x / x.shape[-1]),
+        {"pool": lambda weights, q, k: weights @ k / k.shape[-2]},
     ),
     "mask_ignored": (
         "the mask is not used: padding is summed too, unless its embedding happens to be 0",
-        weighed(lambda x, scores, mask, d: scores),
+        {"weigh": lambda scores, mask: scores},
     ),
     "inverted_mask": ("the mask is upside down: True means may attend", seen(lambda mask, scores: ~mask)),
     "mask_of_candidates": ("the mask is turned, (s t): its last axis says which events", seen(lambda mask, _: mask.mT)),
@@ -269,7 +265,7 @@ MISTAKES = {
         "the mask is squeezed, or has to have a row for each candidate: (… 1 s) serves all of them",
         seen(lambda mask, scores: mask.squeeze()),
     ),
-    "mask_as_index": ("the scores are indexed with the mask, which need not have their shape", weighed(_as_index)),
+    "mask_as_index": ("the scores are indexed with the mask, which need not have their shape", {"weigh": _as_index}),
     "partly_masked_is_zero": (
         "a candidate with any masked event gets zeros: the other events count",
         seen(lambda mask, scores: mask & mask.all(-1, keepdim=True)),
@@ -280,47 +276,47 @@ MISTAKES = {
     ),
     "minus_infinity": (
         "masked scores are -inf and no softmax follows: -inf times k is what is summed. Mask with 0",
-        weighed(lambda x, scores, mask, d: masked_scores(scores, mask)),
+        {"weigh": masked_scores},
     ),
     "minus_one_billion": (
         "masked scores are -1e9 and no softmax follows: padding outweighs everything. Mask with 0",
-        weighed(lambda x, scores, mask, d: filled(scores, mask, fill=-1e9)),
+        {"weigh": lambda scores, mask: filled(scores, mask, -1e9)},
     ),
     "released_padding": (
-        "masked scores are -2³² + 1, as in the released code, and no softmax follows: mask with 0",
-        weighed(lambda x, scores, mask, d: filled(scores, mask, fill=1 - 2.0**32)),
+        "masked scores are -2³² + 1, as released, and no softmax follows: mask with 0",
+        {"weigh": lambda scores, mask: filled(scores, mask, 1 - 2.0**32)},
     ),
     "minus_a_little": (
         "masked scores are -1e-7: small, but not nothing (and 0 to a softmax). Mask with 0",
-        weighed(lambda x, scores, mask, d: filled(scores, mask, fill=-1e-7)),
+        {"weigh": lambda scores, mask: filled(scores, mask, -1e-7)},
     ),
-    "difference_reversed": ("k - q where q - k belongs", blocks(lambda q, k: (q, k, k - q, q * k))),
+    "difference_reversed": ("k - q where q - k belongs", {"blocks": lambda q, k: (q, k, k - q, q * k)}),
     "candidate_and_history_swapped": (
         "candidate and history change places in the network: the order is q, k, q - k, q ⊙ k",
-        blocks(lambda q, k: four(k, q)),
+        {"blocks": lambda q, k: four(k, q)},
     ),
-    "k_before_q": ("k before q: the order is q, k, q - k, q ⊙ k", blocks(lambda q, k: (k, q, q - k, q * k))),
+    "k_before_q": ("k before q: the order is q, k, q - k, q ⊙ k", {"blocks": lambda q, k: (k, q, q - k, q * k)}),
     "product_before_difference": (
         "the product stands before the difference: the order is q, k, q - k, q ⊙ k",
-        blocks(lambda q, k: (q, k, q * k, q - k)),
+        {"blocks": lambda q, k: (q, k, q * k, q - k)},
     ),
     "no_product": (
         "the product q ⊙ k is left out: no other block sees whether q and k match",
-        blocks(lambda q, k: (q, k, q - k, 0 * q)),
+        {"blocks": lambda q, k: (q, k, q - k, 0 * q)},
     ),
-    "no_difference": ("the difference q - k is left out", blocks(lambda q, k: (q, k, 0 * q, q * k))),
-    "no_candidate": ("the block q is left out", blocks(lambda q, k: (0 * q, k, q - k, q * k))),
-    "no_event": ("the block k is left out", blocks(lambda q, k: (q, 0 * k, q - k, q * k))),
+    "no_difference": ("the difference q - k is left out", {"blocks": lambda q, k: (q, k, 0 * q, q * k)}),
+    "no_candidate": ("the block q is left out", {"blocks": lambda q, k: (0 * q, k, q - k, q * k)}),
+    "no_event": ("the block k is left out", {"blocks": lambda q, k: (q, 0 * k, q - k, q * k)}),
     "dot_product": (
         "the dot product q·k where q ⊙ k belongs: the network sees each dimension's product, not their sum",
-        blocks(lambda q, k: (q, k, q - k, (q * k).sum(-1, keepdim=True).expand_as(q))),
+        {"blocks": lambda q, k: (q, k, q - k, (q * k).sum(-1, keepdim=True).expand_as(q))},
     ),
-    "absolute_difference": ("|q - k|: the network sees the sign", blocks(lambda q, k: (q, k, (q - k).abs(), q * k))),
-    "squared_difference": ("(q - k)², not q - k", blocks(lambda q, k: (q, k, (q - k) ** 2, q * k))),
-    "sum_for_difference": ("q + k where q - k belongs", blocks(lambda q, k: (q, k, q + k, q * k))),
+    "absolute_difference": ("|q - k|: q - k has a sign", {"blocks": lambda q, k: (q, k, (q - k).abs(), q * k)}),
+    "squared_difference": ("(q - k)² where q - k belongs", {"blocks": lambda q, k: (q, k, (q - k) ** 2, q * k)}),
+    "sum_for_difference": ("q + k where q - k belongs", {"blocks": lambda q, k: (q, k, q + k, q * k)}),
     "interleaved": (
         "the four are stacked on a last axis, numbers side by side: W reads all of q, then k, q - k, q ⊙ k",
-        blocks(lambda q, k: torch.stack(four(q, k), -1).flatten(-2).chunk(4, -1)),
+        {"blocks": lambda q, k: torch.stack(four(q, k), -1).flatten(-2).chunk(4, -1)},
     ),
     "tiled_wrongly": (
         "candidates are tiled along the wrong axis: with several, pairs meet that do not belong together",
@@ -336,28 +332,28 @@ MISTAKES = {
     ),
     "candidate_summed": (
         "the candidate is what is summed: values are the history's, the candidate only weighs them",
-        pooled(lambda weights, q, k: weights.sum(-1, keepdim=True) * q),
+        {"pool": lambda weights, q, k: weights.sum(-1, keepdim=True) * q},
     ),
-    "products_summed": ("q ⊙ k is summed: sum k", pooled(lambda weights, q, k: weights @ k * q)),
+    "products_summed": ("q ⊙ k is summed: sum k", {"pool": lambda weights, q, k: weights @ k * q}),
     "residual_added": (
         "q is added at the end: DIN pools the history alone, and the candidate enters the model beside it",
-        pooled(lambda weights, q, k: weights @ k + q),
+        {"pool": lambda weights, q, k: weights @ k + q},
     ),
     "weights_detached": (
         "the weights are detached: the network that makes them learns nothing",
-        pooled(lambda weights, q, k: weights.detach() @ k),
+        {"pool": lambda weights, q, k: weights.detach() @ k},
     ),
     "values_detached": (
         "the history is detached in the sum: its embeddings learn from the network only, not from what is pooled",
-        pooled(lambda weights, q, k: weights @ k.detach()),
+        {"pool": lambda weights, q, k: weights @ k.detach()},
     ),
     "candidate_detached": ("q is detached: it gets no gradient", {"meet": lambda q, k: met(q.detach(), k)}),
     "linear_hidden": ("no activation: a network without σ is one matrix, bilinear in q and k", bent(lambda x: x)),
     "relu_hidden": ("a ReLU where the sigmoid belongs", bent(torch.relu)),
     "prelu_hidden": ("a PReLU, as in the paper: a sigmoid belongs here", bent(lambda x: x.max(0.25 * x))),
-    "silu_hidden": ("x σ(x), as Dice would have it: it is σ(x) alone", bent(F.silu)),
+    "silu_hidden": ("x σ(x), a SiLU: σ(x) alone belongs here", bent(F.silu)),
     "tanh_hidden": ("a tanh where the sigmoid belongs", bent(torch.tanh)),
-    "softmax_hidden": ("a softmax over the hidden layer: a sigmoid belongs there", bent(softmax)),
+    "softmax_hidden": ("a softmax over the hidden layer, where the sigmoid belongs", bent(softmax)),
     "sigmoid_overflows": (
         "exp(x) / (1 + exp(x)) is inf / inf beyond 710: use torch.sigmoid, in NumPy (1 + tanh(x/2)) / 2",
         bent(lambda x: x.exp() / (1 + x.exp())),
@@ -370,14 +366,14 @@ MISTAKES = {
         "the hidden layer is clipped at ±10: σ(10) is not 1 yet, and the gradient is lost. sigmoid needs no clipping",
         bent(lambda x: x.clamp(-10, 10).sigmoid()),
     ),
-    "no_bias": ("b_hidden is not used", {"hidden": lambda pairs, w, b: hidden_of(pairs, w, 0 * b)}),
+    "no_bias": ("b_hidden is not used", {"hidden": lambda pairs, w, b: layer(pairs, w, 0 * b)}),
     "bias_outside_the_sigmoid": (
         "b_hidden is added after σ: it belongs inside, σ(W pair + b)",
-        {"hidden": lambda pairs, w, b: hidden_of(pairs, w, 0 * b) + b},
+        {"hidden": lambda pairs, w, b: layer(pairs, w, 0 * b) + b},
     ),
     "w_reshaped": (
         "W (a 4d) is reshaped to (4d a), which mixes up its numbers: use its transpose",
-        {"hidden": lambda pairs, w, b: hidden_of(pairs, w.reshape(w.shape[1], len(w)).mT, b)},
+        {"hidden": lambda pairs, w, b: layer(pairs, w.reshape(w.shape[1], len(w)).mT, b)},
     ),
     "no_w_score": ("w_score is not used: the hidden layer is summed", {"score": lambda hidden, w: hidden.sum(-1)}),
     "mean_of_hidden": ("w_score is not used: the hidden layer's mean", {"score": lambda hidden, w: hidden.mean(-1)}),
