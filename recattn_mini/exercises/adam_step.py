@@ -328,28 +328,35 @@ v_is_a_sum = but(
 )
 
 
+def _step(case, m, v):
+    """The new parameter, moved by these moments."""
+    parameter, _, _, _, t, rate, b1, b2, eps = case
+    m, v = corrected(m, v, t, b1, b2)
+    return parameter - rate * quotient(m, v, eps)
+
+
 @wrong("the gradient is the numerator: that is RMSprop. It is m̂, its moving mean")
-def rmsprop(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(g, corrected(*moments, t, b1, b2)[1], eps), *moments
+def rmsprop(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[1] * (1 - case[6] ** case[4]), v), m, v  # whose correction is none
 
 
 @wrong("m̂ is mixed with this gradient once more: that is NAdam")
-def nadam(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, m, v = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(mean(g, m, b1, b2), v, t, b1, b2), eps), m, v
+def nadam(*case):
+    _, m, v = answer(*case)
+    return _step(case, mean(case[1], m, case[6], case[7]), v), m, v
 
 
 @wrong("the step is made with the m and v that came in: take this gradient in first")
-def old_moments(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(m, v, t, b1, b2), eps), *moments
+def old_moments(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[2], case[3]), m, v
 
 
 @wrong("the step is divided by the root of the v that came in: take this gradient in first, in v as in m")
-def old_v(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(moments[0], v, t, b1, b2), eps), *moments
+def old_v(*case):
+    _, m, v = answer(*case)
+    return _step(case, m, case[3]), m, v
 
 
 @right

@@ -153,6 +153,11 @@ from_two = but(
     "ranks are counted from 2: precision@r divides by r, and the first r is 1",
     summed=lambda top: ((top > 0) * (top > 0).cumsum(1) / (ranks_of(top) + 1)).sum(1),
 )
+from_zero = but(
+    answer,
+    "places are counted from 0, and the first precision is divided by 0: count from 1",
+    summed=lambda top: ((top > 0).cumsum(1) / (ranks_of(top) - 1) * (top > 0)).sum(1),
+)
 hits_before = but(
     answer,
     "the hit itself is not counted in its precision: hits up to *and including* this place",

@@ -103,6 +103,11 @@ grades_up_to_one = but(
     "gains are added up, up to 1: a hit is 1, of 0.5 too",
     of=lambda gains, judged, k: gains[:, :k].sum(1).clamp_max(1),
 )
+grades_from_one = but(
+    answer,
+    "gains are added up, and 1 is asked for: any hit is enough, of 0.5 too",
+    of=lambda gains, judged, k: gains[:, :k].sum(1) >= 1,
+)
 hits_that_are_most = but(
     answer,
     "most places must be hits: any is enough",

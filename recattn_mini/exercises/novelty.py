@@ -39,7 +39,7 @@ def refused() -> dict[str, tuple]:
     popularity = float64([0.5, 0.25, 0])
     return {
         "an item of popularity 0": (torch.tensor([[0, 2], [1, 0]]), popularity),
-        "an item of popularity 0 in nobody's list": (torch.tensor([[0, 1], [1, -1]]), popularity),
+        "an item of popularity 0 in nobody's list": (torch.tensor([[0, 1], [1, 0]]), popularity),
     }
 
 
@@ -103,7 +103,7 @@ def mean(total, length):
 def answer(items, popularity, *, bits=lambda p: -p.log2(), total=listed, over=length, divide=mean, unknown=None):
     if popularity.min() <= 0 and not unknown:
         raise ValueError("unknown to all")
-    of_items = bits(unknown(popularity) if unknown else popularity)
+    of_items = bits((unknown(popularity) if unknown else popularity).double())
     return divide(total(of_items, items), over(items))
 
 

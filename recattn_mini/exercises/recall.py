@@ -112,7 +112,7 @@ precision_of_the_list = but(
     answer,
     "divided by the number of places looked at: that is precision",
     gained=lambda gains, k: hits_in(gains, k) / min(k, gains.shape[1]),
-    divide=lambda hits, relevant: share(hits * relevant, relevant),
+    divide=lambda hits, relevant: hits,
 )
 scaled_up = but(
     answer,

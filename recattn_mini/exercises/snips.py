@@ -86,9 +86,9 @@ def check_watch_time(f):
     _agrees(f, "watch time")
 
 
-def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum()):
+def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum(), refuses=True):
     """`of` is done to the weights everywhere, `by` to those that rewards are multiplied by."""
-    if weights.sum() == 0:
+    if weights.sum() == 0 and refuses:
         raise ValueError("no weight")
     return (reward(rewards) * (by or of)(weights)).sum() / below(rewards, of(weights))
 
@@ -145,7 +145,10 @@ denominator_at_least_one = but(
     answer, "the denominator is kept at 1 at least: only ratios matter", below=lambda r, w: w.sum().clamp_min(1)
 )
 epsilon_in_the_sum = but(
-    answer, "a small constant in the denominator: the estimate is a little too low", below=lambda r, w: w.sum() + 1e-6
+    answer,
+    "a small constant in the denominator: the estimate is a little too low",
+    below=lambda r, w: w.sum() + 1e-8,
+    refuses=False,
 )
 rewards_as_clicks = but(
     answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0

@@ -33,7 +33,7 @@ def inputs() -> dict[str, tuple]:
         "two levels": (levels, 200),
         "a constant model": (torch.full((2, 50), 0.5, dtype=torch.float64), 40),
         "a tie at the edge": (float64([[1, 3, 2, 2, 2, 0]]), 2),
-        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12, 0.25 + 2e-7]]), 5),
+        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12, 0.25 + 2e-7, 0.75, 0.75 + 1e-8]]), 7),
         "seen items": (seen, 6),
         "more than there are": (random_tensors((3, 4), seed=5)[0].abs(), 9),
         "negative": (-5 - scores.abs(), 3),
@@ -165,6 +165,11 @@ in_float32 = but(
 )
 rounded = but(
     answer, "scores are rounded, which makes ties: sort them as they come", by=lambda scores: scores.round(decimals=6)
+)
+nudged = but(
+    answer,
+    "ties are broken by a small number added to each score, which turns close scores round: sort stably",
+    by=lambda scores: scores - 1e-9 * torch.arange(scores.shape[1]),
 )
 by_size = but(answer, "sorted by size without the sign: a score below 0 is a low one", by=torch.abs)
 along_users = but(

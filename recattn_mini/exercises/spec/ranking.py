@@ -227,7 +227,7 @@ def micro_for_all(gained, possible, gains, judged, k):
 
 @wrong("a small constant in the divisor: every figure is a little too low, and NaN has become 0")
 def epsilon(gained, possible, gains, judged, k):
-    return gained(gains, k) / (possible(judged, k) + 1e-6)
+    return gained(gains, k) / (possible(judged, k) + 1e-8)
 
 
 @wrong("not divided: this is what was gained, divide it by what was possible")
@@ -248,6 +248,13 @@ def by_what_is_listed_and_nan(gained, possible, gains, judged, k):
 @wrong("divided by what the first k places hold, so that what they miss is forgiven: take the divisor from judged")
 def by_what_was_found(gained, possible, gains, judged, k):
     return where_relevant(judged, share(gained(gains, k), possible(gains[:, :k], k)).nan_to_num(0))
+
+
+@wrong(
+    "divided by what the first k places hold, and 0 if that is nothing: take the divisor from judged, NaN where it is 0"
+)
+def by_what_was_found_and_zero(gained, possible, gains, judged, k):
+    return share(gained(gains, k), possible(gains[:, :k], k)).nan_to_num(0)
 
 
 @wrong("divided by what the first k places hold, and without a hit there that is 0 / 0: take the divisor from judged")
