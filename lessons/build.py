@@ -3,6 +3,9 @@
 A source is a percent script that runs as it is. A cell tagged "exercise" imports one answer of the library; the lesson
 shows its signature and docstring, the solution its source. So no answer is written down twice.
 
+A cell tagged "live" trains: what it prints is another number on another machine. It is run, and nothing of it is
+stored; nbval skips it, no other cell needs it, and prose relies on `recattn_mini.data.recorded` instead.
+
     python lessons/build.py            write what is stale
     python lessons/build.py 01         the same, of lessons whose name begins so
     python lessons/build.py --all      run every solution again, whether its source has changed or not
@@ -93,6 +96,8 @@ def run(rendered: dict[str, Any]) -> dict[str, Any]:
     ran = {**json.loads(nbformat.writes(nb)), "metadata": rendered["metadata"]}
     if found := list(faults(ran)):
         raise BuildError("\n".join(found))
+    for cell in _live_cells(ran):
+        cell["outputs"] = []
     return ran
 
 
@@ -164,6 +169,8 @@ def _render(source: Path, answer: Callable[[str, str], str]) -> dict[str, Any]:
     cells, exercises, built = list[dict[str, Any]](), dict[str, str](), dict[str, str]()
     for n, cell in enumerate(jupytext.read(source, fmt="py:percent").cells, 1):
         told = {key: cell.metadata[key] for key in ("jupyter", "tags") if key in cell.metadata}
+        if "live" in told.get("tags", []):
+            told["tags"] = [*told["tags"], "nbval-skip"]
         new = {"cell_type": cell.cell_type, "metadata": told, "source": cell.source}
         # nbformat's own ids are random, and a number would change with every cell that is put in above
         if "exercise" in told.get("tags", []):
@@ -212,13 +219,19 @@ def _asked(source: str, where: str) -> str:
 
 
 def _is_run_of(path: Path, rendered: dict[str, Any]) -> bool:
-    """Whether a stored solution is `rendered` with all its cells run."""
+    """Whether a stored solution is `rendered` with all its cells run, and nothing of the live ones stored."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     code = [cell for cell in stored["cells"] if cell["cell_type"] == "code"]
-    all_ran = all(cell["execution_count"] is not None for cell in code)
+    as_run = all(cell["execution_count"] is not None for cell in code)
+    as_run &= not any(cell["outputs"] for cell in _live_cells(stored))
     for cell in code:
         cell |= {"execution_count": None, "outputs": []}
-    return all_ran and stored == rendered
+    return as_run and stored == rendered
+
+
+def _live_cells(solution: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cells whose output is another one on another machine."""
+    return [cell for _, cell in notebook.code_cells(solution) if "live" in cell["metadata"].get("tags", [])]
 
 
 def _replace(path: Path, text: str) -> None:

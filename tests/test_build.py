@@ -48,6 +48,9 @@ plt.show()
 print("one", flush=True)
 print(os.path.dirname(recattn_mini.__path__[0]) == os.environ["PYTHONPATH"])
 print("two", os.environ["NO_COLOR"], os.environ["PYTHONHASHSEED"], os.environ["RECATTN_DATA_DIR"] == os.getcwd())
+
+# %% tags=["live"]
+print("another number every time:", os.urandom(8))
 """
 
 
@@ -114,13 +117,33 @@ def test_a_solution_is_solved_and_ran_by_itself(built: Path, data_folder: Path):
     nbformat.validate(solution)
     code = [cell for cell in solution.cells if cell.cell_type == "code"]
     assert "keepdims" in code[1].source
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
     assert code[2].outputs[0].text.startswith("✓ softmax_numpy holds")
     assert "image/png" in code[3].outputs[0].data
     [streamed] = code[4].outputs  # in one piece, however it came
     assert streamed.text == "one\nTrue\ntwo 1 0 True\n"
     assert not list(data_folder.iterdir())
     assert "execution" not in code[0].metadata
+    assert (code[5].outputs, code[5].metadata["tags"]) == ([], ["live", "nbval-skip"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [("1 / 0", "ZeroDivisionError"), ("print('✗ f: wrong')", "the output holds a check that fails")],
+)
+def test_a_live_cell_must_be_fit_to_be_stored_all_the_same(tmp_path: Path, cell: str, message: str):
+    source = tmp_path / "01_bad.py"
+    source.write_text(f'# %% tags=["live"]\n{cell}\n', encoding="utf-8")
+    with pytest.raises(build.BuildError, match=message):
+        build.run(build.solution(source))
+
+
+def test_a_solution_with_the_output_of_a_live_cell_is_stale(root: Path):
+    path = root / "solutions" / "01_tiny.ipynb"
+    found = read(path)
+    found["cells"][-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["0.7"]}]
+    path.write_text(json.dumps(found), encoding="utf-8")
+    assert list(build.problems(root)) == ["solutions/01_tiny.ipynb: stale, or a cell did not run"]
 
 
 def test_twice_gives_the_same_bytes(root: Path):
@@ -423,6 +446,8 @@ def test_the_wheel_holds_lessons_as_the_sources_say(root: Path):
     solution = (root / "solutions" / "01_tiny.ipynb").read_bytes()
     assert (inside / "_solutions" / "01_tiny.ipynb").read_bytes() == solution
     assert len(list((root / "unpacked").rglob("*.ipynb"))) == 2
+    recorded = {path.name: path.read_bytes() for path in (inside / "data" / "recorded").glob("*.json")}
+    assert recorded == {p.name: p.read_bytes() for p in REPOSITORY.glob("recattn_mini/data/recorded/*.json")} != {}
 
     (root / "solutions" / "01_tiny.ipynb").unlink()
     ran = wheel()

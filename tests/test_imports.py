@@ -11,7 +11,6 @@ import recattn_mini
 
 TESTS = Path(__file__).parent
 ROOT = Path(recattn_mini.__file__).parent
-ROOT_OF_TESTS = Path(__file__).parent
 LIBRARY = {"shapes", "_submodules"}
 PARTS = {  # of which variants are made; any other variant reads on its own
     "softmax",
@@ -126,31 +125,3 @@ def test_the_plugin_costs_other_projects_nothing():
     heavy = "{'torch', 'numpy', 'IPython', 'rich'}"
     program = f"import sys, recattn_mini.learn.plugin; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "attention").rglob("[!_]*.py")), ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_every_variant_has_a_test_of_its_own(path):
-    """The contract finds a variant by itself, but knows no oracle of it."""
-    test = ROOT_OF_TESTS / path.relative_to(ROOT).with_name(f"test_{path.name}")
-    assert test.exists(), f"{path.relative_to(ROOT)} has no tests/{test.relative_to(ROOT_OF_TESTS)}"
-    assert path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") in set(imported(test))
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        path
-        for layer in ("data", "metrics", "models", "training")
-        for path in sorted((ROOT / layer).glob("[!_]*"))
-        if path.suffix == ".py" or (path / "__init__.py").exists()
-    ],
-    ids=lambda path: f"{path.parent.name}/{path.stem}",
-)
-def test_every_module_is_tested(path):
-    """A test of its layer imports it, by subject, several to a file; or a module beside it does, and serves as one."""
-    layer, name = path.parent.name, f"{path.parent.name}.{path.stem}"
-    readers = [*(ROOT_OF_TESTS / layer).rglob("*.py"), *(other for other in path.parent.rglob("*.py") if other != path)]
-    used = {used for reader in readers for used in imported(reader)}
-    assert any(f"{module}.".startswith(f"{name}.") for module in used), f"no test in tests/{layer} imports {name}"

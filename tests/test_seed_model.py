@@ -1,162 +1,86 @@
-"""The copied model of lesson 02, run by Keras as the lesson prints it: what the lesson records is what Keras says.
+"""The copied model of lesson 02, run by Keras as the lesson prints it: what is recorded of it is what Keras says.
 
 Keras is no dependency of a lesson: it shows recorded values beside a port, and this is where they come from.
 """
 
-import os
-import re
-from types import SimpleNamespace
+from types import ModuleType
+from typing import Any
 
-import jupytext
 import numpy as np
 import pytest
-import torch
-from notebooks import ROOT, printing_as_before
+from experiments import run_keras
+from experiments.run_keras import answer, copied, numbers
 from sklearn.metrics import roc_auc_score
 
-CELLS = jupytext.read(ROOT / "lessons" / "source" / "02_design_an_attention_model.py", fmt="py:percent").cells
+from recattn_mini.data import recorded
 
-
-def cell(tag: str) -> str:
-    [source] = [c.source for c in CELLS if tag in c.metadata.get("tags", [])]
-    return source
+KERAS = recorded.read("keras")
 
 
 @pytest.fixture(scope="module")
-def keras():
-    os.environ["KERAS_BACKEND"] = "torch"
-    keras = pytest.importorskip("keras")
-    assert keras.config.backend() == "torch"
-    return keras
+def keras() -> ModuleType:
+    pytest.importorskip("keras")
+    return run_keras.keras_on_torch()
 
 
 @pytest.fixture(scope="module")
-def recorded() -> dict:
-    """What the lesson says that Keras said."""
-    names: dict = {}
-    exec(cell("recorded"), names)
-    return names["KERAS"]
+def anew(keras) -> dict[str, Any]:
+    """What Keras says now."""
+    return run_keras.figures()
 
 
-@pytest.fixture(scope="module")
-def lesson() -> dict:
-    """The lesson's port, and the numbers that it draws."""
-    names: dict = {"np": np, "torch": torch}
-    with printing_as_before():
-        for source in (cell("imports"), cell("port")):
-            exec(source, names)
-    return names
+@pytest.mark.parametrize("what", sorted(KERAS.keys() - {"provenance"}))
+def test_what_is_recorded_is_what_keras_says(anew, what):
+    if what.startswith("±"):  # cosines of vectors that are nearly the same, in float32
+        assert anew[what] == pytest.approx(KERAS[what], abs=1e-5)
+    elif isinstance(KERAS[what], (list, dict)):
+        assert anew[what] == pytest.approx(KERAS[what], abs=1e-6)
+    else:
+        assert anew[what] == KERAS[what]
 
 
-@pytest.fixture
-def copied(keras):
-    """copied(input_shape): the model of the lesson's text, compiled."""
-    [source] = re.findall(r"```python\n(import tensorflow.*?)```", cell("copied"), flags=re.DOTALL)
-
-    def build(input_shape):
-        names = {"tf": SimpleNamespace(keras=keras), "input_shape": input_shape}
-        exec(source.replace("import tensorflow as tf\n", ""), names)
-        return names["model"]
-
-    return build
+def test_nothing_else_is_recorded(anew):
+    assert anew.keys() == KERAS.keys() - {"provenance"}
 
 
-def attention_weights(keras, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The output and the weights of Keras's layer where query and value are x."""
-    tensor = keras.ops.convert_to_tensor(x.astype("float32"))
-    pair = keras.layers.Attention()([tensor, tensor], return_attention_scores=True)
-    out, weights = (numbers(each) for each in pair)
-    return out, weights
+def test_no_parameter_of_the_attention_and_17_in_all(keras):
+    assert [layer.count_params() for layer in copied(keras, (10, 16)).layers] == [0, 0, 17]
 
 
-def numbers(x: torch.Tensor) -> np.ndarray:
-    """Keras's own `convert_to_numpy` warns with NumPy 2."""
-    return x.detach().cpu().numpy().astype(float)
-
-
-def answer(keras, model, x: np.ndarray) -> np.ndarray:
-    """The model's output, without the machinery of `predict`."""
-    return numbers(model(keras.ops.convert_to_tensor(x.astype("float32"))))
-
-
-def error_of(action) -> str:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the text is what is looked at
-        action()
-    return f"ValueError: {caught.value}"
-
-
-def test_a_number_is_no_shape(copied, recorded):
-    assert error_of(lambda: copied(16)) == recorded["Input(shape=(16))"]
-
-
-def test_no_parameter_of_the_attention_and_17_in_all(copied, recorded):
-    model = copied((10, 16))
-    assert [layer.count_params() for layer in model.layers] == [0, 0, 17]
-    assert model.layers[1].count_params() == recorded["parameters of the attention"] == 0
-    assert model.count_params() == recorded["parameters of the model"] == 17
-
-
-def test_one_number_for_each_step(copied, recorded):
-    assert copied((10, 16)).output_shape == recorded["output"] == (None, 10, 1)
-
-
-def test_it_cannot_be_fitted_to_one_label_a_user(copied, recorded):
+def test_it_cannot_be_fitted_to_one_label_a_user(keras):
     x = np.random.RandomState(0).randn(8, 10, 16).astype("float32")
-    assert error_of(lambda: copied((10, 16)).fit(x, np.ones(8), verbose=0)) == recorded["labels (8,)"]
     with pytest.raises(ValueError, match="must have the same shape"):
-        copied((10, 16)).fit(x, np.ones((8, 1)), verbose=0)
-    copied((10, 16)).fit(x, np.ones((8, 10, 1)), verbose=0)  # one label a step is what it asks for
+        copied(keras, (10, 16)).fit(x, np.ones((8, 1)), verbose=0)
+    copied(keras, (10, 16)).fit(x, np.ones((8, 10, 1)), verbose=0)  # one label a step is what it asks for
 
 
-def test_the_batch_is_taken_for_the_sequence(keras, copied, recorded, lesson):
-    """With input_shape=(16,) it builds. User 0 then has another score in company than alone, over 20 seeds."""
-    model, gaps = copied((16,)), []
-    assert model.output_shape == (None, 1)
+def test_the_batch_is_taken_for_the_sequence(keras):
+    """With input_shape=(16,) it builds. User 0 then has another score in company than alone, as in our port."""
+    assert copied(keras, (16,)).output_shape == (None, 1)
+    lesson = run_keras.port()
     for seed in range(20):
         users, kernel = lesson["users_and_kernel"](seed)
-        model.set_weights([kernel.astype("float32"), np.zeros(1, "float32")])
-        together = answer(keras, model, users)[0, 0]
-        with pytest.warns(UserWarning, match=recorded["warning, alone"]):  # in company there is none
-            alone = answer(keras, model, users[:1])[0, 0]
         ours = [lesson["port"](x, kernel)[0, 0] for x in (users, users[:1])]
-        np.testing.assert_allclose([together, alone], ours, atol=1e-6)  # Keras computes in float32
-        gaps.append(abs(together - alone))
-        if seed == 0:
-            assert (together, alone) == pytest.approx(recorded["user 0 in a batch of 8, and alone"], abs=1e-6)
-    assert (np.mean(gaps), max(gaps)) == pytest.approx(recorded["gap over 20 seeds: mean, largest"], abs=1e-6)
-    assert np.mean(gaps) > 0.03
+        np.testing.assert_allclose(run_keras.together_and_alone(keras, seed), ours, atol=1e-6)  # theirs is float32
+    assert KERAS["gap over 20 seeds: mean, largest"][0] > 0.03
 
 
-def test_its_temperature_is_the_squared_length_of_its_inputs(keras, recorded):
-    for width, weight in recorded["weight on itself, N(0, 1)"].items():
-        x = np.random.RandomState(0).randn(64, 20, width)
-        assert np.diagonal(attention_weights(keras, x)[1], axis1=1, axis2=2).mean() == pytest.approx(weight, abs=1e-5)
-    assert recorded["weight on itself, N(0, 1)"][64] == pytest.approx(1, abs=1e-3)  # the identity
+def test_its_temperature_is_the_squared_length_of_its_inputs():
+    assert KERAS["weight on itself, N(0, 1)"]["64"] == pytest.approx(1, abs=1e-3)  # the identity
 
 
-def test_on_keras_s_own_embeddings_it_is_mean_pooling(keras, recorded):
+def test_on_keras_s_own_embeddings_it_is_mean_pooling(keras):
     layer = keras.layers.Embedding(200, 64)
     layer.build()
     table = numbers(layer.embeddings.value)
     assert np.abs(table).max() <= 0.05 < np.abs(table).max() * 1.01  # the default is what the lesson draws
     assert table.std() == pytest.approx(0.05 / np.sqrt(3), rel=0.02)
-    x = np.random.RandomState(0).uniform(-0.05, 0.05, (64, 20, 64))
-    out, weights = attention_weights(keras, x)
-    found = (
-        np.diagonal(weights, axis1=1, axis2=2).mean(),
-        cosine(out, x.mean(1, keepdims=True)).mean(),
-        cosine(out, x).mean(),
-    )
-    assert found == pytest.approx(recorded["±0.05: weight on itself, cosine to the mean, to the input"], abs=1e-5)
-    assert found[:2] == pytest.approx((1 / 20, 1), abs=0.003)
+    on_itself, to_the_mean, _ = KERAS["±0.05: weight on itself, cosine to the mean, to the input"]
+    assert (on_itself, to_the_mean) == pytest.approx((1 / 20, 1), abs=0.003)
 
 
-def cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x * y).sum(-1) / np.linalg.norm(x, axis=-1) / np.linalg.norm(y, axis=-1)
-
-
-def test_a_shuffled_history_gets_the_same_numbers_in_another_order(keras, copied):
-    model, draw = copied((10, 16)), np.random.RandomState(0)
+def test_a_shuffled_history_gets_the_same_numbers_in_another_order(keras):
+    model, draw = copied(keras, (10, 16)), np.random.RandomState(0)
     x, order = draw.randn(3, 10, 16), draw.permutation(10)
     np.testing.assert_allclose(answer(keras, model, x[:, order]), answer(keras, model, x)[:, order], atol=1e-6)
 

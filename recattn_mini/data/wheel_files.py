@@ -8,6 +8,7 @@ Asked  "Your data set may not be redistributed: how does everybody get the same 
 Source The wheel format: PEP 427, 2012. https://peps.python.org/pep-0427
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -58,6 +59,9 @@ class WheelFiles:
                 with FileLock(folder.with_suffix(".lock")):
                     if faults := self._faults(folder):  # again: another process may have fetched while this one waited
                         self._replace(folder, faults)
+            elif (partial := folder.with_suffix(".partial")).exists():  # of a killed process, before all was well
+                with contextlib.suppress(OSError), FileLock(folder.with_suffix(".lock"), timeout=0):
+                    shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
             raise DataUnavailable(
                 f"{self.title} is not in {folder} ({', '.join(self._faults(folder))}) and could not be fetched "

@@ -1,8 +1,22 @@
 """Spec of adam_step: two moments, both corrected for their start at zero, and ε outside the root."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import torch
 
-from recattn_mini.exercises.spec import float64, random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises.spec import (
+    but,
+    drawn_once,
+    float64,
+    mistakes_of,
+    random_tensors,
+    right,
+    same,
+    teaching,
+    wrong,
+)
 from recattn_mini.training.adam_step import adam_step, adam_step_numpy
 
 NAMES = ("parameter", "m", "v")
@@ -28,15 +42,15 @@ FORBIDDEN = (
 )
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     parameter, gradient, m, v = random_tensors((3, 5), (3, 5), (3, 5), (3, 5))
     v = v.square() + 0.5
     views = [x.T for x in random_tensors((7, 2), (7, 2), (7, 2), (7, 2), seed=2)]
     views[3] = views[3].square()
     one = float64([[0.5]])
-    absent = gradient.clone()
+    absent, m_absent, v_absent = gradient.clone(), m.clone(), v.clone()
     absent[1], absent[:, 2] = 0, 0
-    m_absent, v_absent = m.clone(), v.clone()
     m_absent[1], v_absent[1] = 0, 0
     tiny = 1e-4
     usual = (0.1, 0.9, 0.999, 1e-12)  # so small an ε shows beside 0 only
@@ -52,14 +66,14 @@ def inputs() -> dict[str, tuple]:
 
 
 def expected(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
-    """PyTorch's own, put into the state that comes in."""
-    theirs = torch.nn.Parameter(parameter.clone())
-    theirs.grad = gradient.clone()
-    optimiser = torch.optim.Adam([theirs], learning_rate, (beta_1, beta_2), eps)
-    m, v = m.clone(), v.clone()
-    optimiser.state[theirs] = {"step": torch.tensor(step - 1.0), "exp_avg": m, "exp_avg_sq": v}
-    optimiser.step()
-    return theirs.detach(), m, v
+    """Number by number, in Python floats."""
+    moved, means, squares = [], [], []
+    for p, g, a, b in zip(*(x.flatten().tolist() for x in (parameter, gradient, m, v)), strict=True):
+        a, b = beta_1 * a + (1 - beta_1) * g, beta_2 * b + (1 - beta_2) * g * g
+        moved.append(p - learning_rate * (a / (1 - beta_1**step)) / ((b / (1 - beta_2**step)) ** 0.5 + eps))
+        means.append(a)
+        squares.append(b)
+    return tuple(float64(column).reshape(parameter.shape) for column in (moved, means, squares))
 
 
 def _agrees(f, *cases):
@@ -70,9 +84,9 @@ def _agrees(f, *cases):
 @teaching
 def check_worked_example(f):
     "a first step, gradients 3 and -0.01: m is a tenth of them, v a thousandth of their squares, the step the rate"
-    zero = float64([0, 0])
-    moved, m, v = float64([-0.5, 0.5]), float64([0.3, -0.001]), float64([0.009, 1e-7])
-    same(f(zero, float64([3, -0.01]), zero, zero, 1, 0.5, 0.9, 0.999, 0.0), (moved, m, v), NAMES)
+    parameter, m, v = (float64([0, 0]) for _ in NAMES)  # one array for all would be told as the first, if it is changed
+    moved = float64([-0.5, 0.5]), float64([0.3, -0.001]), float64([0.009, 1e-7])
+    same(f(parameter, float64([3, -0.01]), m, v, 1, 0.5, 0.9, 0.999, 0.0), moved, NAMES)
 
 
 def check_values(f):
@@ -90,301 +104,259 @@ def check_not_in_the_batch(f):
     _agrees(f, "not in the batch")
 
 
-def _moments(gradient, m, v, beta_1, beta_2):
-    return beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * gradient**2
-
-
-def _moved(parameter, m, v, step, rate, beta_1, beta_2, eps):
-    """By the corrected moments."""
-    return parameter - rate * m / (1 - beta_1**step) / ((v / (1 - beta_2**step)).sqrt() + eps)
-
-
-@wrong("no bias correction: m and v start at 0 and are too small at first. Divide by 1 - β₁ᵗ and 1 - β₂ᵗ")
-def not_corrected(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / (v.sqrt() + eps), m, v
-
-
-@wrong("v is not corrected: the first steps are 1/√(1-β₂) = 32 times too long. Divide it by 1 - β₂ᵗ")
-def only_m_corrected(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / (1 - beta_1**step) / (v.sqrt() + eps), m, v
-
-
-@wrong("m is not corrected: the first step is a tenth of what it should be. Divide it by 1 - β₁ᵗ")
-def only_v_corrected(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / ((v / (1 - beta_2**step)).sqrt() + eps), m, v
-
-
-@wrong("1 - β where 1 - βᵗ belongs: that is right in the first step only")
-def corrected_as_in_the_first_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, m, v, 1, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("β · t where βᵗ belongs: 1 - β · t is below 0 from the second step on")
-def product_for_power(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    root = (v / (1 - beta_2 * step)).sqrt()
-    return parameter - rate * m / (1 - beta_1 * step) / (root + eps), m, v
-
-
-@wrong("steps counted from 0: in the first one 1 - β⁰ is 0. Here the first step is 1")
-def step_from_zero(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    nothing = torch.zeros_like(m)
-    m_hat = m / (nothing + 1 - beta_1 ** (step - 1))
-    return parameter - rate * m_hat / ((v / (nothing + 1 - beta_2 ** (step - 1))).sqrt() + eps), m, v
-
-
-@wrong("the step is counted on once more: what comes in is this step's number already")
-def step_counted_twice(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, m, v, step + 1, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("the correction of v stands outside the root: it is √(v / (1 - β₂ᵗ))")
-def corrected_outside_the_root(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    root = v.sqrt() / (1 - beta_2**step)
-    return parameter - rate * m / (1 - beta_1**step) / (root + eps), m, v
-
-
-@wrong("the corrected moments come back: the next step would correct them once more. Keep m and v as they are")
-def corrected_moments_returned(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    moved = _moved(parameter, m, v, step, rate, beta_1, beta_2, eps)
-    return moved, m / (1 - beta_1**step), v / (1 - beta_2**step)
-
-
-@wrong("ε inside the root: √ε is 1e-4, ten thousand times what was meant. It is √v̂ + ε")
-def epsilon_inside_the_root(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / (1 - beta_1**step) / (v / (1 - beta_2**step) + eps).sqrt(), m, v
-
-
-@wrong("ε before the correction, as in Keras: (√v + ε) / √(1 - β₂ᵗ) makes ε larger in the first steps. It is √v̂ + ε")
-def epsilon_before_the_correction(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    root = (v.sqrt() + eps) / (1 - beta_2**step) ** 0.5
-    return parameter - rate * m / (1 - beta_1**step) / root, m, v
-
-
-@wrong("ε is forgotten: what never had a gradient gets 0 / 0")
-def epsilon_forgotten(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, 0), m, v
-
-
-@wrong("√v̂ is raised to ε where it is smaller: ε is added, max is not Adam")
-def epsilon_as_a_floor(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    root = (v / (1 - beta_2**step)).sqrt().clamp(min=eps)
-    return parameter - rate * m / (1 - beta_1**step) / root, m, v
-
-
-@wrong("v of the gradient, not of its square: it turns negative, and its root NaN")
-def gradient_not_squared(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * gradient
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("v of the squared m: it is the mean of the squared gradient")
-def v_of_m(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m = beta_1 * m + (1 - beta_1) * gradient
-    v = beta_2 * v + (1 - beta_2) * m**2
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("(g - m)² instead of g²: that is AdaBelief")
-def adabelief(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m = beta_1 * m + (1 - beta_1) * gradient
-    v = beta_2 * v + (1 - beta_2) * (gradient - m) ** 2
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("one v for the whole array: every number has its own")
-def one_v_for_all(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * (gradient**2).mean()
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("v of the squared length of the whole gradient: every number has its own")
-def v_of_the_norm(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * (gradient**2).sum()
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("the betas have changed places: β₁ is m's, β₂ is v's")
-def betas_swapped(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_2, beta_1)
-    return _moved(parameter, m, v, step, rate, beta_2, beta_1, eps), m, v
-
-
-@wrong("β weighs the gradient and 1 - β the past: it is the other way round, the past counts most")
-def weights_swapped(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, 1 - beta_1, 1 - beta_2)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("the gradient comes in with all its weight, as in SGD's momentum: 1 - β₁ and 1 - β₂ are missing")
-def sums_for_means(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = beta_1 * m + gradient, beta_2 * v + gradient**2
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32")
-def v_without_its_weight(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, _ = _moments(gradient, m, v, beta_1, beta_2)
-    v = beta_2 * v + gradient**2
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("1 - β₁ is missing, as in SGD's momentum: m = β₁ m + g is a sum, ten times too long. It weighs the gradient")
-def m_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    _, v = _moments(gradient, m, v, beta_1, beta_2)
-    m = beta_1 * m + gradient
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("β₁ for both moments: v has β₂, a far longer memory")
-def one_beta_for_both(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_1, eps)
-
-
-@wrong("β₁ is in v's mean, and β₂ in its correction: v has β₂ in both")
-def v_with_beta_1(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_1)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ")
-def corrected_with_one_beta(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_1, eps), m, v
-
-
-@wrong("the corrections are multiplied in: m and v are too small at first, and become smaller. Divide by 1 - βᵗ")
-def corrections_multiplied(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m * (1 - beta_1**step) / ((v * (1 - beta_2**step)).sqrt() + eps), m, v
-
-
-@wrong("m / √v + ε adds ε to the quotient, and 0 / 0 stays NaN: parentheses, m / (√v + ε)")
-def epsilon_beside_the_quotient(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, 0) - rate * eps, m, v
-
-
-@wrong("0.01 · parameter is added to the gradient, which is L2, by habit: nobody asked for any decay")
-def l2_in_the_gradient(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient + 0.01 * parameter, m, v, step, rate, beta_1, beta_2, eps)
-
-
-@wrong("0.9 and 0.999 are written into the formulas: the betas are arguments")
-def betas_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient, m, v, step, rate, 0.9, 0.999, eps)
-
-
-@wrong("v is a sum of squares, as in AdaGrad: it never forgets, and the steps shrink to nothing. It is a moving mean")
-def v_is_a_sum(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, _ = _moments(gradient, m, v, beta_1, beta_2)
-    v = v + gradient**2
-    return parameter - rate * m / (1 - beta_1**step) / (v.sqrt() + eps), m, v
-
-
-@wrong("the learning rate is not used: 1e-3 is its default, and it is an argument")
-def rate_written_out(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient, m, v, step, 1e-3, beta_1, beta_2, eps)
-
-
-@wrong("the rate is divided by the root of the step: the paper's proof does that, its algorithm does not")
-def rate_over_root_of_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient, m, v, step, rate / step**0.5, beta_1, beta_2, eps)
-
-
-@wrong("the sign: the step goes down the gradient, so it is subtracted")
-def uphill(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return 2 * parameter - _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("the root is forgotten: divide by √v̂, or the step shrinks as the gradient grows")
-def root_forgotten(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / (1 - beta_1**step) / (v / (1 - beta_2**step) + eps), m, v
-
-
-@wrong("v is not used: without / √v̂ this is SGD with momentum")
-def v_not_used(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * m / (1 - beta_1**step), m, v
+def mean(g, m, b1, b2):
+    return b1 * m + (1 - b1) * g
+
+
+def mean_square(g, m, v, b1, b2):
+    return b2 * v + (1 - b2) * g**2
+
+
+def corrected(m, v, t, b1, b2):
+    return m / (1 - b1**t), v / (1 - b2**t)
+
+
+def quotient(m, v, eps):
+    return m / (v.sqrt() + eps)
+
+
+def answer(
+    *case,
+    given=lambda *case: case,
+    mean=mean,
+    square=mean_square,
+    corrected=corrected,
+    quotient=quotient,
+    results=lambda new, *case: new,
+):
+    """What is right; `square` is given the new m too."""
+    parameter, g, m, v, t, rate, b1, b2, eps = given(*case)
+    m = mean(g, m, b1, b2)
+    v = square(g, m, v, b1, b2)
+    return results((parameter - rate * quotient(*corrected(m, v, t, b1, b2), eps), m, v), *case)
+
+
+def _given(**changes: Callable[[Any], Any]) -> Callable:
+    """The arguments, some of them replaced by what is made of all."""
+    names = ("parameter", "gradient", "m", "v", "step", "rate", "beta_1", "beta_2", "eps")
+
+    def replaced(*case: Any) -> list:
+        came = dict(zip(names, case, strict=True))
+        return [changes[name](SimpleNamespace(**came)) if name in changes else x for name, x in came.items()]
+
+    return replaced
+
+
+CORRECTED = {
+    "not_corrected": (
+        "no bias correction: m and v start at 0 and are too small at first. Divide by 1 - β₁ᵗ and 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: (m, v),
+    ),
+    "only_m_corrected": (
+        "v is not corrected: the first steps are 1/√(1-β₂) = 32 times too long. Divide it by 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: (m / (1 - b1**t), v),
+    ),
+    "only_v_corrected": (
+        "m is not corrected: the first step is a tenth of what it should be. Divide it by 1 - β₁ᵗ",
+        lambda m, v, t, b1, b2: (m, v / (1 - b2**t)),
+    ),
+    "corrected_as_in_the_first_step": (
+        "1 - β where 1 - βᵗ belongs: that is right in the first step only",
+        lambda m, v, t, b1, b2: corrected(m, v, 1, b1, b2),
+    ),
+    "corrected_in_the_first_step_only": (
+        "only the first step is corrected: divide by 1 - β₁ᵗ and 1 - β₂ᵗ in every step",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b1, b2) if t == 1 else (m, v),
+    ),
+    "product_for_power": (
+        "β · t where βᵗ belongs: with t it goes beyond 1, and the divisor below 0",
+        lambda m, v, t, b1, b2: (m / (1 - b1 * t), v / (1 - b2 * t)),
+    ),
+    "step_from_zero": (
+        "steps counted from 0: in the first one 1 - β⁰ is 0. Here the first step is 1",
+        lambda m, v, t, b1, b2: corrected(m, v, t - 1, b1, b2),
+    ),
+    "step_counted_twice": (
+        "1 is added to the step: what comes in is the number of this step already",
+        lambda m, v, t, b1, b2: corrected(m, v, t + 1, b1, b2),
+    ),
+    "corrected_outside_the_root": (
+        "the correction of v stands outside the root: it is √(v / (1 - β₂ᵗ))",
+        lambda m, v, t, b1, b2: (m / (1 - b1**t), v / (1 - b2**t) ** 2),
+    ),
+    "corrected_with_one_beta": (
+        "both moments are corrected with β₁: v was averaged with β₂, divide it by 1 - β₂ᵗ",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b1, b1),
+    ),
+    "corrected_with_betas_swapped": (
+        "the betas have changed places in the correction: m was averaged with β₁, v with β₂",
+        lambda m, v, t, b1, b2: corrected(m, v, t, b2, b1),
+    ),
+    "corrections_multiplied": (
+        "the corrections are multiplied in: m and v were too small, and become smaller. Divide by 1 - βᵗ",
+        lambda m, v, t, b1, b2: (m * (1 - b1**t), v * (1 - b2**t)),
+    ),
+}
+QUOTIENT = {
+    "epsilon_inside": ("ε inside the root, where it becomes √ε: it is √v̂ + ε", lambda m, v, e: m / (v + e).sqrt()),
+    "epsilon_as_a_floor": ("ε is a lower limit of √v̂: it is added to all", lambda m, v, e: m / v.sqrt().clamp(min=e)),
+    "epsilon_beside": ("m / √v + ε adds ε to the quotient: m / (√v + ε)", lambda m, v, e: m / v.sqrt() + e),
+    "root_forgotten": ("divided by v̂ + ε: the root is forgotten, it is √v̂ + ε", lambda m, v, e: m / (v + e)),
+    "v_not_used": ("v is not used: without / √v̂ this is SGD with momentum", lambda m, v, e: m),
+    "sign_of_m": ("the step is the sign of m: it is m̂ / (√v̂ + ε)", lambda m, v, e: m.sign()),
+    "uphill": ("the sign: the step goes down the gradient, so it is subtracted", lambda *x: -quotient(*x)),
+}
+MEAN = {
+    "m_is_a_sum": ("1 - β₁ is missing, as in the momentum of SGD: it weighs g in m", lambda g, m, b1, b2: b1 * m + g)
+}
+SQUARE = {
+    "v_without_its_weight": (
+        "1 - β₂ is missing: v = β₂ v + g² grows to a thousand times the mean square, and the steps shrink by 32",
+        lambda g, m, v, b1, b2: b2 * v + g**2,
+    ),
+    "v_with_beta_1": (
+        "β₁ is in the mean of v, and β₂ in its correction: v has β₂ in both",
+        lambda g, m, v, b1, b2: mean_square(g, m, v, b2, b1),
+    ),
+    "gradient_not_squared": (
+        "v is a mean of the gradient, not of its square: it turns negative, and its root NaN",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g,
+    ),
+    "modulus_for_square": (
+        "v is a mean of |g|: it is the mean of g², and the root is taken of that",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * g.abs(),
+    ),
+    "v_of_m": ("v is a mean of m²: it is the mean of g²", lambda g, m, *others: mean_square(m, m, *others)),
+    "adabelief": ("(g - m)² instead of g²: that is AdaBelief", lambda g, m, *x: mean_square(g - m, m, *x)),
+    "adamax": (
+        "v is the larger of β₂ v and |g|: that is AdaMax",
+        lambda g, m, v, b1, b2: torch.maximum(b2 * v, g.abs()),
+    ),
+    "amsgrad": ("v never falls: that is AMSGrad", lambda g, m, v, *b: torch.maximum(v, mean_square(g, m, v, *b))),
+    "one_v_for_all": (
+        "one v for all numbers: each has its own",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).mean(),
+    ),
+    "v_of_the_norm": (
+        "v is of the length of the whole gradient",
+        lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).sum(),
+    ),
+}
+GIVEN = {
+    "epsilon_before_the_correction": (
+        "ε before the correction, as in Keras: (√v + ε) / √(1 - β₂ᵗ) enlarges ε in the first steps. It is √v̂ + ε",
+        _given(eps=lambda a: a.eps / (1 - a.beta_2**a.step) ** 0.5),
+    ),
+    "epsilon_forgotten": ("ε is forgotten: what never had a gradient gets 0 / 0", _given(eps=lambda a: 0.0)),
+    "epsilon_written_out": ("ε is not used: 1e-8 is only its default", _given(eps=lambda a: 1e-8)),
+    "rate_written_out": ("the learning rate is not used: 1e-3 is only its default", _given(rate=lambda a: 1e-3)),
+    "betas_written_out": (
+        "0.9 and 0.999 are written into the formulas: the betas are arguments",
+        _given(beta_1=lambda a: 0.9, beta_2=lambda a: 0.999),
+    ),
+    "betas_swapped": (
+        "the betas have changed places: β₁ is that of m, β₂ that of v",
+        _given(beta_1=lambda a: a.beta_2, beta_2=lambda a: a.beta_1),
+    ),
+    "one_beta": ("β₁ for both moments: v has β₂, a far longer memory", _given(beta_2=lambda a: a.beta_1)),
+    "rate_over_root_of_step": (
+        "the rate is divided by the root of the step: the paper's proof does that, its algorithm does not",
+        _given(rate=lambda a: a.rate / a.step**0.5),
+    ),
+    "l2_in_the_gradient": (
+        "0.01 · parameter is added to the gradient, which is L2: no decay is asked for",
+        _given(gradient=lambda a: a.gradient + 0.01 * a.parameter),
+    ),
+    "decayed": (
+        "the parameter is decayed by 0.01, as in AdamW: no decay is asked for",
+        _given(parameter=lambda a: (1 - a.rate * 0.01) * a.parameter),
+    ),
+    "clipped": (
+        "the gradient is clipped to a norm of 1: it comes in as it is",
+        _given(gradient=lambda a: a.gradient / max(1, a.gradient.norm())),
+    ),
+    "only_the_change": ("only the change comes back, not the parameter", _given(parameter=lambda a: 0 * a.parameter)),
+}
+RESULTS = {
+    "moments_not_kept": (
+        "m and v come back as they came in: the next step knows nothing of this gradient",
+        lambda new, parameter, g, m, v, *others: (new[0], m, v),
+    ),
+    "corrected_moments_returned": (
+        "the corrected moments come back: the next step would correct them once more. Keep m and v as they are",
+        lambda new, p, g, m, v, t, rate, b1, b2, eps: (new[0], *corrected(new[1], new[2], t, b1, b2)),
+    ),
+    "root_returned": ("the root of v comes back: keep v itself", lambda new, *case: (*new[:2], new[2].sqrt())),
+    "lazy": (
+        "what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on",
+        lambda new, p, g, *old: tuple(torch.where(g == 0, *x) for x in zip((p, *old[:2]), new, strict=True)),
+    ),
+    "frozen_where_the_gradient_is_0": (
+        "a parameter whose gradient is 0 is not moved, while its moments decay: it moves on by m, as all do",
+        lambda new, parameter, g, *others: (torch.where(g == 0, parameter, new[0]), *new[1:]),
+    ),
+    "moments_swapped": ("m and v have changed places: it is parameter, m, v", lambda new, *case: (new[0], *new[:0:-1])),
+    "parameter_last": ("the parameter comes back last: it is parameter, m, v", lambda new, *case: (*new[1:], new[0])),
+    "only_the_parameter": ("only the parameter comes back, without m and v", lambda new, *case: new[0]),
+}
+OF_PARTS = mistakes_of(
+    answer, corrected=CORRECTED, quotient=QUOTIENT, mean=MEAN, square=SQUARE, given=GIVEN, results=RESULTS
+)
+sums_for_means = but(
+    answer,
+    "the gradient comes in with all its weight, as in SGD's momentum: 1 - β₁ and 1 - β₂ are missing",
+    mean=lambda g, m, b1, b2: b1 * m + g,
+    square=lambda g, m, v, b1, b2: b2 * v + g**2,
+)
+weights_swapped = but(
+    answer,
+    "β weighs the gradient and 1 - β the past: it is the other way round, the past counts most",
+    mean=lambda g, m, b1, b2: mean(g, m, 1 - b1, b2),
+    square=lambda g, m, v, b1, b2: mean_square(g, m, v, b1, 1 - b2),
+)
+weights_of_the_other = but(
+    answer,
+    "1 - β₂ weighs the gradient in m, and 1 - β₁ its square in v: in each the weights sum to 1",
+    mean=lambda g, m, b1, b2: b1 * m + (1 - b2) * g,
+    square=lambda g, m, v, b1, b2: b2 * v + (1 - b1) * g**2,
+)
+v_is_a_sum = but(
+    answer,
+    "v is a sum of squares, as in AdaGrad: it never forgets, and the steps shrink to nothing. It is a moving mean",
+    square=lambda g, m, v, b1, b2: v + g**2,
+    corrected=lambda m, v, t, b1, b2: (m / (1 - b1**t), v),
+)
+
+
+def _step(case, m, v):
+    """The new parameter, moved by these moments."""
+    parameter, _, _, _, t, rate, b1, b2, eps = case
+    m, v = corrected(m, v, t, b1, b2)
+    return parameter - rate * quotient(m, v, eps)
 
 
 @wrong("the gradient is the numerator: that is RMSprop. It is m̂, its moving mean")
-def rmsprop(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return parameter - rate * gradient / ((v / (1 - beta_2**step)).sqrt() + eps), m, v
+def rmsprop(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[1] * (1 - case[6] ** case[4]), v), m, v  # whose correction is none
 
 
 @wrong("m̂ is mixed with this gradient once more: that is NAdam")
-def nadam(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    ahead = beta_1 * m + (1 - beta_1) * gradient
-    return _moved(parameter, ahead, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("AdamW's weight decay of 0.01, by habit: nobody asked for any")
-def decayed(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved((1 - rate * 0.01) * parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
+def nadam(*case):
+    _, m, v = answer(*case)
+    return _step(case, mean(case[1], m, case[6], case[7]), v), m, v
 
 
 @wrong("the step is made with the m and v that came in: take this gradient in first")
-def old_moments(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), *_moments(gradient, m, v, beta_1, beta_2)
+def old_moments(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[2], case[3]), m, v
 
 
-@wrong("m and v come back as they came in: the next step knows nothing of this gradient")
-def moments_not_kept(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    new_m, new_v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(parameter, new_m, new_v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("what has no gradient this time is left alone, as in SparseAdam: in Adam its moments decay and it moves on")
-def lazy(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    new = adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps)
-    return tuple(torch.where(gradient == 0, old, x) for old, x in zip((parameter, m, v), new, strict=True))
-
-
-@wrong("v never falls: that is AMSGrad")
-def amsgrad(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, mean = _moments(gradient, m, v, beta_1, beta_2)
-    v = torch.maximum(v, mean)
-    return _moved(parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("only the change comes back, or it was not subtracted from the parameter")
-def only_the_change(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    m, v = _moments(gradient, m, v, beta_1, beta_2)
-    return _moved(0 * parameter, m, v, step, rate, beta_1, beta_2, eps), m, v
-
-
-@wrong("the order of the results: parameter, m, v")
-def in_another_order(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    parameter, m, v = adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps)
-    return m, v, parameter
-
-
-@wrong("only the parameter comes back: m and v are needed for the next step")
-def only_the_parameter(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps)[0]
-
-
-@wrong("axes of size 1 are squeezed away: keep the parameter's shape")
-def squeezed(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    return tuple(x.squeeze() for x in adam_step(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps))
+@wrong("the step is divided by the root of the v that came in: take this gradient in first, in v as in m")
+def old_v(*case):
+    _, m, v = answer(*case)
+    return _step(case, m, case[3]), m, v
 
 
 @right
@@ -395,10 +367,5 @@ def corrected_rate(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
 
 
 @right
-def number_by_number(parameter, gradient, m, v, step, rate, beta_1, beta_2, eps):
-    rows = []
-    for p, g, a, b in zip(*(x.flatten().tolist() for x in (parameter, gradient, m, v)), strict=True):
-        a, b = a + (1 - beta_1) * (g - a), b + (1 - beta_2) * (g * g - b)
-        p -= rate * (a / (1 - beta_1**step)) / ((b / (1 - beta_2**step)) ** 0.5 + eps)
-        rows.append((p, a, b))
-    return tuple(float64(column).reshape(parameter.shape) for column in zip(*rows, strict=True))
+def number_by_number(parameter, *others):
+    return tuple(x.to(parameter.dtype) for x in expected(parameter, *others))

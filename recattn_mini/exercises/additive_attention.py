@@ -3,22 +3,32 @@
 import math
 
 import torch
+import torch.nn.functional as F
 
 from recattn_mini.attention.additive_attention import AdditiveAttention, additive_attention, additive_attention_numpy
 from recattn_mini.attention.masks import masked_scores
-from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises.spec import (
+    but,
+    drawn_once,
     finite,
     float64,
     gradients,
     random_tensors,
     right,
     same,
-    same_parameters,
     teaching,
     torch_only,
-    wrong,
 )
+from recattn_mini.exercises.spec.attention import (
+    attend,
+    lowest_masked,
+    masks,
+    mistakes_of_attending,
+    named,
+    nobody,
+    random_views,
+)
+from recattn_mini.exercises.spec.modules import call
 
 NAMES = ("q", "k", "v", "w_q", "w_k", "w_score")
 LEVEL, MINUTES = "medium", 10
@@ -31,38 +41,40 @@ FORBIDDEN = ("keras.layers.AdditiveAttention", "torch.nn.functional.scaled_dot_p
 
 
 def call_module(module, q, k, v, w_q, w_k, w_score, mask=None):
-    """A learner's module, built by its own `__init__`, as a function of its weights."""
-    built = module(q.shape[-1], k.shape[-1], len(w_score))
     weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "score.weight": w_score[None]}
-    same_parameters(built, weights)
-    with torch.no_grad():  # what a module remembers of another call must not show in this one
-        torch.func.functional_call(built, weights, (-q, -k, -v, mask), strict=True)
-    return torch.func.functional_call(built, weights, (q, k, v, mask), strict=True)
+    return call(module(q.shape[-1], k.shape[-1], len(w_score)), weights, q, k, v, mask)
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     q, k, v, w_q, w_k, w = random_tensors((2, 3, 5, 7), (2, 3, 11, 6), (2, 3, 11, 13), (4, 7), (4, 6), (4,))
-    some = torch.rand(5, 11, generator=torch.Generator().manual_seed(0)) < 0.6
-    some[:, 4] = True
-    nobody = torch.tensor([1, 0, 1, 1, 0]).bool()[:, None].expand(5, 11)
-    view_q, view_k, view_v = random_tensors((5, 7, 3), (6, 11, 3), (13, 3, 11), seed=2)
-    one_q, one_k, one_v = random_tensors((1, 1, 7), (1, 3, 6), (1, 3, 5), seed=3)
+    equal = random_tensors((4, 4, 4, 4), (4, 4, 4, 4), (4, 4, 4, 4), (4, 4), (4, 4), (4,), seed=5)
     weights = (w_q, w_k, w)
     return {
         "no mask": (q, k, v, *weights, None),
-        "a mask": (q, k, v, *weights, some),
-        "nobody to attend to": (q, k, v, *weights, nobody),
+        **{name: (q, k, v, *weights, mask) for name, mask in masks(2, 3, t=5, s=11).items()},
+        "nobody to attend to": (q, k, v, *weights, nobody(2, 3, t=5, s=11)),
         "large": (q, k, v, w_q, w_k, 20000 * w, None),
-        "views": (view_q.movedim(2, 0), view_k.permute(2, 1, 0), view_v.permute(1, 2, 0), *weights, None),
-        "one": (one_q, one_k, one_v, *weights, None),
+        "large sums": (1000 * q, 1000 * k, v, *weights, None),
+        "masked scores are the largest": (q, k, v, w_q, w_k, 1e12 * w, lowest_masked(scored(q, k, *weights))),
+        "views": (*random_views((3, 5, 7), (3, 11, 6), (3, 11, 13), seed=2), *weights, None),
+        "one": (*random_tensors((1, 1, 7), (1, 3, 6), (1, 3, 5), seed=3), *weights, None),
+        "one key": (*random_tensors((2, 5, 7), (2, 1, 6), (2, 1, 5), seed=3), *weights, None),
+        "all sizes equal": (*equal, masks(4, 4, t=4, s=4)["a mask"]),
     }
 
 
 def expected(q, k, v, w_q, w_k, w_score, mask=None):
-    """The formula with PyTorch's own softmax."""
-    hidden = torch.tanh((q @ w_q.T).unsqueeze(-2) + (k @ w_k.T).unsqueeze(-3))
-    scores = torch.einsum("...tsa,a->...ts", hidden, w_score)
+    """One query after the other, with PyTorch's own softmax."""
+    keys = F.linear(k, w_k)
+    rows = [torch.tanh(keys + torch.einsum("...d,ad->...a", one, w_q).unsqueeze(-2)) for one in q.unbind(-2)]
+    scores = torch.einsum("...tsa,a->...ts", torch.stack(rows, -3), w_score)
     return torch.softmax(masked_scores(scores, mask), -1).nan_to_num(0) @ v
+
+
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -74,24 +86,33 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "agrees with the formula on unequal sizes, on views, on one query"
-    for case in ("no mask", "views", "one"):
-        same(f(*inputs()[case]), expected(*inputs()[case]))
+    "agrees with the formula on unequal sizes, on views, on one query, on one key"
+    _agrees(f, "no mask", "views", "one", "one key")
 
 
 def check_mask(f):
-    "a masked key counts for nothing, and the other weights still sum to 1"
-    same(f(*inputs()["a mask"]), expected(*inputs()["a mask"]))
+    "a masked key counts for nothing, and the other weights still sum to 1; a mask has two, three or four axes"
+    _agrees(f, "a mask", "padding", "a mask of its own for each", "a mask of three axes")
+
+
+def check_equal_sizes(f):
+    "the same where all sizes are equal: nothing is told by its size"
+    _agrees(f, "all sizes equal")
 
 
 def check_nobody_to_attend_to(f):
     "a query that may attend to nothing gets zeros"
-    same(f(*inputs()["nobody to attend to"]), expected(*inputs()["nobody to attend to"]))
+    _agrees(f, "nobody to attend to")
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    "scores beyond 1,000 do not overflow, nor does tanh of such sums"
+    _agrees(f, "large", "large sums")
+
+
+def check_masked_scores_are_the_largest(f):
+    "a masked key counts for nothing however large its score, and however low the others"
+    _agrees(f, "masked scores are the largest")
 
 
 @torch_only
@@ -102,157 +123,78 @@ def check_gradient(f):
     finite(gradients(f, *inputs()["nobody to attend to"]), NAMES)
 
 
-@teaching
-def check_the_query_matters(f):
-    "another query, other weights: without the tanh the query would cancel"
-    q, k, v, *weights, _ = inputs()["no mask"]
-    out, other = f(q, k, v, *weights), f(q + 1, k, v, *weights)
-    same(out, expected(q, k, v, *weights))
-    same(other, expected(q + 1, k, v, *weights))
-    same((out - other).abs().amax((0, 1, 3)) > 0.01, torch.ones(5, dtype=torch.bool))
-
-
-def _hidden(q, k, w_q, w_k):
+def added(q, k, w_q, w_k):
     return (q @ w_q.mT)[..., :, None, :] + (k @ w_k.mT)[..., None, :, :]
 
 
-def _attend(scores, v, mask):
-    return softmax(masked_scores(scores, mask)) @ v
+def scored(q, k, w_q, w_k, w_score, *, meet=added, bend=torch.tanh, weigh=torch.matmul, scale=lambda d, a: 1.0):
+    return weigh(bend(meet(q, k, w_q, w_k)), w_score) / scale(q.shape[-1], len(w_score))
 
 
-@wrong("the tanh is missing: W_q q is then the same for every key, and the softmax forgets the query")
-def no_tanh(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k) @ w_score, v, mask)
+def answer(q, k, v, w_q, w_k, w_score, mask=None, *, of=lambda k, v: v, attend=attend, **parts):
+    return attend(scored(q, k, w_q, w_k, w_score, **parts), of(k, v), mask)
 
 
-@wrong("tanh before the sum: tanh(W_q q) is the same for every key, and the softmax forgets the query")
-def tanh_before_the_sum(q, k, v, w_q, w_k, w_score, mask=None):
-    of_query, of_key = torch.tanh(q @ w_q.mT) @ w_score, torch.tanh(k @ w_k.mT) @ w_score
-    return _attend(of_query[..., :, None] + of_key[..., None, :], v, mask)
-
-
-@wrong("tanh of the score, after w_score: the hidden layer is what tanh bounds")
-def tanh_of_the_score(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(torch.tanh(_hidden(q, k, w_q, w_k) @ w_score), v, mask)
-
-
-@wrong("a ReLU where the tanh belongs")
-def relu(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k).relu() @ w_score, v, mask)
-
-
-@wrong("a sigmoid where the tanh belongs")
-def sigmoid(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k).sigmoid() @ w_score, v, mask)
-
-
-@wrong("the product of query and key, not their sum")
-def product(q, k, v, w_q, w_k, w_score, mask=None):
-    hidden = (q @ w_q.mT)[..., :, None, :] * (k @ w_k.mT)[..., None, :, :]
-    return _attend(hidden.tanh() @ w_score, v, mask)
-
-
-@wrong("w_score is not used: the hidden layer is summed with equal weights")
-def w_score_missing(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k).tanh().sum(-1) + 0 * w_score.sum(), v, mask)
-
-
-@wrong("divided by √d: additive scores are bounded by tanh and need no scale")
-def scaled_by_root_d(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k).tanh() @ w_score / math.sqrt(q.shape[-1]), v, mask)
-
-
-@wrong("divided by √a: additive scores are bounded by tanh and need no scale")
-def scaled_by_root_a(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend(_hidden(q, k, w_q, w_k).tanh() @ w_score / math.sqrt(len(w_score)), v, mask)
-
-
-@wrong("the softmax runs over the queries: the weights of one query, over the keys, must sum to 1")
-def softmax_over_queries(q, k, v, w_q, w_k, w_score, mask=None):
-    scores = masked_scores(_hidden(q, k, w_q, w_k).tanh() @ w_score, mask)
-    return softmax(scores.mT.contiguous()).mT @ v
-
-
-@wrong("the mask is not used")
-def mask_ignored(q, k, v, w_q, w_k, w_score, mask=None):
-    return additive_attention(q, k, v, w_q, w_k, w_score)
-
-
-@wrong("the mask is upside down: True means may attend")
-def inverted_mask(q, k, v, w_q, w_k, w_score, mask=None):
-    return additive_attention(q, k, v, w_q, w_k, w_score, None if mask is None else ~mask)
-
-
-@wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
-def masked_after_the_softmax(q, k, v, w_q, w_k, w_score, mask=None):
-    weights = softmax(_hidden(q, k, w_q, w_k).tanh() @ w_score)
-    return (weights if mask is None else weights * mask) @ v
-
-
-@wrong("masked with a large negative number: a row that may attend to nothing becomes uniform. Use -inf, then zeros")
-def minus_one_billion(q, k, v, w_q, w_k, w_score, mask=None):
-    scores = _hidden(q, k, w_q, w_k).tanh() @ w_score
-    return softmax(scores if mask is None else scores.masked_fill(~mask, -1e9)) @ v
-
-
-@wrong("a query that may attend to nothing gets NaN: softmax of a row of -inf. Give it zeros")
-def nan_where_nobody(q, k, v, w_q, w_k, w_score, mask=None):
-    return torch.softmax(masked_scores(_hidden(q, k, w_q, w_k).tanh() @ w_score, mask), -1) @ v
-
-
-@wrong("exp without the row's maximum subtracted overflows beyond 710: w_score may be large")
-def softmax_overflows(q, k, v, w_q, w_k, w_score, mask=None):
-    parts = masked_scores(_hidden(q, k, w_q, w_k).tanh() @ w_score, mask).exp()
-    total = parts.sum(-1, keepdim=True)
-    return parts / torch.where(total == 0, 1, total) @ v
-
-
-@wrong("the scores are squeezed: with one query or one key their axis goes too. Squeeze the last axis only")
-def scores_squeezed(q, k, v, w_q, w_k, w_score, mask=None):
-    scores = (_hidden(q, k, w_q, w_k).tanh() @ w_score[:, None]).squeeze()
-    scores = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-    return torch.softmax(scores, -1).nan_to_num(0) @ v
-
-
-@wrong("-inf is added to the scores, and the NaN weights are patched up: their gradient is still NaN. Fill, don't add")
-def minus_infinity_added(q, k, v, w_q, w_k, w_score, mask=None):
-    scores = _hidden(q, k, w_q, w_k).tanh() @ w_score
-    if mask is not None:
-        scores = scores + torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf)
-    return torch.softmax(scores, -1).nan_to_num(0) @ v
-
-
-@wrong("w_score is detached: it gets no gradient")
-def detached_score(q, k, v, w_q, w_k, w_score, mask=None):
-    return additive_attention(q, k, v, w_q, w_k, w_score.detach(), mask)
-
-
-@wrong("axes of size 1 are squeezed away: keep the shape, also of a single query")
-def squeezed(q, k, v, w_q, w_k, w_score, mask=None):
-    return additive_attention(q, k, v, w_q, w_k, w_score, mask).squeeze()
-
-
-@wrong("the NaN of a query with nothing to attend to is patched up afterwards: its gradient is still NaN")
-def nan_patched_up(q, k, v, w_q, w_k, w_score, mask=None):
-    return nan_where_nobody(q, k, v, w_q, w_k, w_score, mask).nan_to_num(0)
+MISTAKES = {
+    "no_tanh": ("no tanh: W_q q is then the same for all keys, and the softmax forgets it", {"bend": lambda x: x}),
+    "tanh_before_the_sum": (
+        "tanh before the sum, or no query in it: tanh(W_q q) is the same for every key, and the softmax forgets it",
+        {"meet": lambda q, k, *w: added(0 * q, k, *w)},
+    ),
+    "tanh_of_the_score": (
+        "tanh of the score, after w_score: the hidden layer is what tanh bounds",
+        {"bend": lambda x: x, "weigh": lambda hidden, w: (hidden @ w).tanh()},
+    ),
+    "relu": ("a ReLU where the tanh belongs", {"bend": torch.relu}),
+    "leaky_relu": ("a LeakyReLU where the tanh belongs, as in graph attention", {"bend": lambda x: x.max(0.2 * x)}),
+    "sigmoid_hidden": ("a sigmoid in the hidden layer, where the tanh belongs", {"bend": torch.sigmoid}),
+    "tanh_overflows": (
+        "(exp(x) - exp(-x)) / (exp(x) + exp(-x)) is inf / inf beyond 710: use tanh",
+        {"bend": lambda x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())},
+    ),
+    "product": (
+        "the product of query and key, not their sum",
+        {"meet": lambda q, k, w_q, w_k: (q @ w_q.mT)[..., :, None, :] * (k @ w_k.mT)[..., None, :, :]},
+    ),
+    "difference": ("query minus key: it is their sum", {"meet": lambda q, k, *w: added(q, -k, *w)}),
+    "for_one_query": (
+        "(... t a) and (... s a) are added as they are, which fits one query only: make room, (... t 1 a), (... 1 s a)",
+        {"meet": lambda q, k, w_q, w_k: (q @ w_q.mT + k @ w_k.mT)[..., None, :, :]},
+    ),
+    "queries_and_keys_swapped": (
+        "the scores are (s t), of a key and each query: a query's scores stand in a row, (t s)",
+        {"meet": lambda q, k, *w: added(q, k, *w).transpose(-2, -3)},
+    ),
+    "not_transposed": (
+        "multiplied by w_q and w_k as they are: a weight is (out in), so it is x @ w.T",
+        {"meet": lambda q, k, w_q, w_k: added(q, k, w_q.mT, w_k.mT)},
+    ),
+    "keys_by_w_q": ("w_q projects the keys: they have w_k", {"meet": lambda q, k, w_q, w_k: added(q, k, w_q, w_q)}),
+    "weights_swapped": ("w_q and w_k changed places", {"meet": lambda q, k, w_q, w_k: added(q, k, w_k, w_q)}),
+    "w_score_missing": ("w_score is not used: the hidden layer is summed", {"weigh": lambda hidden, w: hidden.sum(-1)}),
+    "mean_of_hidden": ("w_score is not used: the hidden layer's mean", {"weigh": lambda hidden, w: hidden.mean(-1)}),
+    "by_root_d": ("divided by √d: tanh bounds these scores, no scale is set", {"scale": lambda d, a: d**0.5}),
+    "by_root_a": ("divided by √a: tanh bounds these scores, no scale is set", {"scale": lambda d, a: a**0.5}),
+    "detached_score": ("w_score is detached: it gets no gradient", {"weigh": lambda hidden, w: hidden @ w.detach()}),
+    "detached_query": ("q is detached: it gets no gradient", {"meet": lambda q, k, *w: added(q.detach(), k, *w)}),
+    "scores_squeezed": (
+        "the scores are squeezed: with one query or one key their axis goes too. Squeeze the last axis only",
+        {"weigh": lambda hidden, w: (hidden @ w[:, None]).squeeze()},
+    ),
+    "mean_of_the_keys": ("the mean is taken of the keys: weigh the values", {"of": lambda k, v: k}),
+}
+SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
+WEIGHTS = mistakes_of_attending(answer)
 
 
 @right
 def side_by_side(q, k, v, w_q, w_k, w_score, mask=None):
-    t, s = q.shape[-2], k.shape[-2]
-    queries = q.unsqueeze(-2).expand(*q.shape[:-1], s, -1)
-    keys = k.unsqueeze(-3).expand(*k.shape[:-2], t, s, -1)
+    queries = q.unsqueeze(-2).expand(*q.shape[:-1], k.shape[-2], -1)
+    keys = k.unsqueeze(-3).expand(*queries.shape[:-1], -1)
     hidden = torch.cat([queries, keys], -1) @ torch.cat([w_q, w_k], -1).T
-    return _attend(hidden.tanh() @ w_score, v, mask)
-
-
-@right
-def query_by_query(q, k, v, w_q, w_k, w_score, mask=None):
-    keys = k @ w_k.T
-    scores = torch.stack([torch.tanh(keys + (a @ w_q.T)[..., None, :]) @ w_score for a in q.unbind(-2)], -2)
-    return _attend(scores, v, mask)
+    return attend(hidden.tanh() @ w_score, v, mask)
 
 
 @right
 def tanh_by_exponentials(q, k, v, w_q, w_k, w_score, mask=None):
-    return _attend((2 / (1 + torch.exp(-2 * _hidden(q, k, w_q, w_k))) - 1) @ w_score, v, mask)
+    return attend((2 / (1 + torch.exp(-2 * added(q, k, w_q, w_k))) - 1) @ w_score, v, mask)

@@ -2,8 +2,17 @@
 
 import torch
 
-from recattn_mini.exercises._lists import cases, per_user, relevant
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, float64, right, same, teaching
+from recattn_mini.exercises.spec.ranking import (
+    hits_in,
+    mistakes_of_dividing,
+    mistakes_of_ranking,
+    per_user,
+    ranks_of,
+    relevant_of,
+    share,
+    users_of_every_kind,
+)
 from recattn_mini.metrics.average_precision import average_precision, average_precision_numpy
 
 LEVEL, MINUTES = "medium", 10
@@ -13,11 +22,8 @@ HINTS = (
     "precision@r = hits so far / r. It counts at hits only; the sum is divided by R, all relevant items in judged.",
     "hits = gains[:, :k] > 0; (hits * hits.cumsum(1) / ranks).sum(1) / R with ranks 1, 2, …; NaN where R is 0.",
 )
-FORBIDDEN = (
-    "sklearn.metrics.average_precision_score",
-    "sklearn.metrics.label_ranking_average_precision_score",
-)
-inputs = cases
+FORBIDDEN = ("sklearn.metrics.average_precision_score", "sklearn.metrics.label_ranking_average_precision_score")
+inputs = users_of_every_kind
 
 
 def expected(gains, judged, k):
@@ -30,9 +36,9 @@ def expected(gains, judged, k):
     return per_user(of_one, gains, judged, k)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -42,13 +48,15 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "the precision at each hit within k, summed, divided by all relevant items"
-    _agrees(f, "lists", "one hit each", "views", "one")
+    "the precision at each hit within k, summed, divided by all relevant items; also on views and equal sizes"
+    _agrees(
+        f, "lists", "the first place", "one hit each", "the whole list", "no hit", "views", "all sizes equal", "one"
+    )
 
 
-def check_whole_list(f):
-    "the same when k is the whole list or beyond it: the list has ended, and R stays R"
-    _agrees(f, "the whole list", "a list that ends before k", "no hit")
+def check_short_list(f):
+    "the same when the list ends before k: R stays R"
+    _agrees(f, "a list that ends before k")
 
 
 def check_grades(f):
@@ -61,150 +69,125 @@ def check_nothing_relevant(f):
     _agrees(f, "nothing relevant")
 
 
-def _sum(gains, k):
-    hits = gains[:, :k] > 0
-    return (hits * hits.cumsum(1) / _ranks(hits)).sum(1)
+def precision(top):
+    """Precision@r at every place."""
+    return (top > 0).cumsum(1) / ranks_of(top)
 
 
-def _ranks(hits):
-    return torch.arange(1, hits.shape[1] + 1, dtype=torch.float64)
+def at_hits(top):
+    return ((top > 0) * precision(top)).sum(1)
 
 
-@wrong("divided by the hits in the list (as torchmetrics does): finding less is rewarded. Divide by R")
-def by_hits(gains, judged, k):
-    return (_sum(gains, k) / (gains[:, :k] > 0).sum(1)).nan_to_num(0) + 0 * relevant(judged)
+def _relevant(gains, judged, k):
+    return relevant_of(judged)
 
 
-@wrong("divided by the hits in the list, so that a list without a hit is 0 / 0. Divide by R")
-def by_hits_and_nan(gains, judged, k):
-    return _sum(gains, k) / (gains[:, :k] > 0).sum(1)
+def answer(gains, judged, k, *, summed=at_hits, by=_relevant, divide=share):
+    return divide(summed(gains[:, :k]), by(gains, judged, k))
 
 
-@wrong("divided by min(k, R): that is average_precision_capped. Here the divisor is R")
-def capped(gains, judged, k):
-    return _sum(gains, k) / relevant(judged).clamp_max(k)
+def of_relevant_users(figure, relevant):
+    return torch.where(relevant == 0, torch.nan, figure)
 
 
-@wrong("divided by k: the divisor is R, all relevant items")
-def by_k(gains, judged, k):
-    return _sum(gains, k) / k + 0 * relevant(judged)
-
-
-@wrong("the mean of precision@1 to precision@k (as elliot does): precision counts at hits only")
-def mean_of_precisions(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits.cumsum(1) / _ranks(hits)).mean(1) + 0 * relevant(judged)
-
-
-@wrong("precision is summed over all places, not at hits only")
-def at_every_place(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits.cumsum(1) / _ranks(hits)).sum(1) / relevant(judged)
-
-
-@wrong("1 / rank is summed at the hits: the precision at a hit is the number of hits so far, by the rank")
-def reciprocal_ranks(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits / _ranks(hits)).sum(1) / relevant(judged)
-
-
-@wrong("ranks are counted from 2: precision@r divides by r, and the first r is 1")
-def from_two(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits * hits.cumsum(1) / (_ranks(hits) + 1)).sum(1) / relevant(judged)
-
-
-@wrong("the hit itself is not counted in its precision: hits up to *and including* this place")
-def hits_before(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits * (hits.cumsum(1) - hits.long()) / _ranks(hits)).sum(1) / relevant(judged)
-
-
-@wrong("no cutoff: hits below place k do not count")
-def no_cutoff(gains, judged, k):
-    return _sum(gains, gains.shape[1]) / relevant(judged)
-
-
-@wrong("k - 1 places: a slice up to k holds k")
-def one_place_short(gains, judged, k):
-    return _sum(gains, min(k, gains.shape[1]) - 1) / relevant(judged)
-
-
-@wrong("R counts the relevant items in the list: those that were never ranked are missing. Count judged")
-def relevant_in_the_list(gains, judged, k):
-    return (_sum(gains, k) / (gains > 0).sum(1)).nan_to_num(0) + 0 * relevant(judged)
-
-
-@wrong("grades are added up as if they were hits: count items, with > 0")
-def grades_added(gains, judged, k):
-    top = gains[:, :k].double()
-    return ((top > 0) * top.cumsum(1) / _ranks(top)).sum(1) / relevant(judged)
-
-
-@wrong("divided by the sum of the grades: R is the number of relevant items")
-def by_sum_of_grades(gains, judged, k):
-    return _sum(gains, k) * ((judged > 0).sum(1) / judged.sum(1)) / relevant(judged)
-
-
-@wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
-def zero_where_nothing(gains, judged, k):
-    return (_sum(gains, k) / relevant(judged)).nan_to_num(0)
-
-
-@wrong("a user with nothing relevant gets 1, as a perfect list. NaN says that there was nothing to find")
-def one_where_nothing(gains, judged, k):
-    return (_sum(gains, k) / relevant(judged)).nan_to_num(1)
-
-
-@wrong("beyond the end of the list R is cut to the list's length: it stays R")
-def cut_to_the_list(gains, judged, k):
-    return _sum(gains, k) / (relevant(judged).clamp_max(gains.shape[1]) if k >= gains.shape[1] else relevant(judged))
-
-
-@wrong("one number for all users: a figure for each is asked, the mean is taken later")
-def one_number(gains, judged, k):
-    return average_precision(gains, judged, k).nanmean()
-
-
-@wrong("axes of size 1 are squeezed away: one user has a figure as well")
-def squeezed(gains, judged, k):
-    return average_precision(gains, judged, k).squeeze()
-
-
-@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
-def from_one_up(gains, judged, k):
-    return average_precision((gains >= 1).double(), (judged >= 1).double(), k)
-
-
-@wrong("k ranks whatever the length of the list: it may end before k. Take as many as there are places")
-def as_many_ranks_as_k(gains, judged, k):
-    hits = gains[:, :k] > 0
-    ranks = torch.arange(1, k + 1, dtype=torch.float64)
-    return (hits * hits.cumsum(1) / ranks).sum(1) / relevant(judged)
-
-
-@wrong("each precision is weighed by the grade: a hit counts once, whatever its grade")
-def weighed_by_grade(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (gains[:, :k] * hits.cumsum(1) / _ranks(hits)).sum(1) / relevant(judged)
-
-
-@wrong("interpolated: the best precision from this place on. Take the precision at the hit itself")
-def interpolated(gains, judged, k):
-    hits = gains[:, :k] > 0
-    best = (hits.cumsum(1) / _ranks(hits)).flip(1).cummax(1).values.flip(1)
-    return (hits * best).sum(1) / relevant(judged)
-
-
-@wrong("that is precision at k: average the precisions at the hits")
-def precision_instead(gains, judged, k):
-    return (gains[:, :k] > 0).sum(1).double() / k + 0 * relevant(judged)
-
-
-@wrong("only the first hit counts: that is the reciprocal rank")
-def first_hit_only(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return (hits / _ranks(hits)).amax(1) + 0 * relevant(judged)
+RANKING = mistakes_of_ranking(average_precision)
+DIVIDING = mistakes_of_dividing(lambda gains, k: at_hits(gains[:, :k]), relevant_of)
+capped = but(
+    answer,
+    "divided by min(k, R), as average_precision_capped is: divide by R",
+    by=lambda gains, judged, k: relevant_of(judged).clamp_max(k),
+)
+cut_to_the_list = but(
+    answer,
+    "R is cut to the list's length where k is beyond its end: it stays R",
+    by=lambda gains, judged, k: relevant_of(judged).clamp_max(gains.shape[1] if k > gains.shape[1] else torch.inf),
+)
+by_k = but(
+    answer,
+    "divided by k: divide by R, all that is relevant",
+    by=lambda gains, judged, k: relevant_of(judged).clamp_max(1) * k,
+)
+padding_counted = but(
+    answer,
+    "divided by the width of judged: it is padded with 0, count what is above",
+    by=lambda gains, judged, k: relevant_of(judged).clamp_max(1) * judged.shape[1],
+)
+by_sum_of_grades = but(
+    answer, "divided by the sum of the grades: R is a number of items", by=lambda gains, judged, k: judged.sum(1)
+)
+mean_of_precisions = but(
+    answer,
+    "the mean of precision@1 to precision@k (as elliot does): precision counts at hits only",
+    summed=lambda top: precision(top).mean(1),
+    divide=of_relevant_users,
+)
+precision_instead = but(
+    answer,
+    "that is precision at k: average the precisions at the hits",
+    by=lambda gains, judged, k: torch.where(relevant_of(judged) == 0, torch.nan, hits_in(gains, k) / k),
+    divide=lambda summed, figure: figure,
+)
+first_hit_only = but(
+    answer,
+    "only the first hit counts: that is the reciprocal rank",
+    summed=lambda top: ((top > 0) / ranks_of(top)).amax(1),
+    divide=of_relevant_users,
+)
+last_hit_only = but(
+    answer,
+    "the precision at the last hit only: it is summed over all hits",
+    summed=lambda top: torch.where(
+        (top > 0) & ((top > 0).cumsum(1) == (top > 0).sum(1)[:, None]), precision(top), 0
+    ).sum(1),
+)
+at_every_place = but(
+    answer, "precision is summed over all places, not at hits only", summed=lambda top: precision(top).sum(1)
+)
+reciprocal_ranks = but(
+    answer,
+    "1 / rank is summed at the hits: sum hits so far / rank",
+    summed=lambda top: ((top > 0) / ranks_of(top)).sum(1),
+)
+from_two = but(
+    answer,
+    "ranks are counted from 2: precision@r divides by r, and the first r is 1",
+    summed=lambda top: ((top > 0) * (top > 0).cumsum(1) / (ranks_of(top) + 1)).sum(1),
+)
+from_zero = but(
+    answer,
+    "places are counted from 0, and the first precision is divided by 0: count from 1",
+    summed=lambda top: ((top > 0).cumsum(1) / (ranks_of(top) - 1) * (top > 0)).sum(1),
+)
+hits_before = but(
+    answer,
+    "the hit itself is not counted in its precision: hits up to *and including* this place",
+    summed=lambda top: ((top > 0) * ((top > 0).cumsum(1) - 1) / ranks_of(top)).sum(1),
+)
+grades_added = but(
+    answer,
+    "grades are added up: count hits (> 0)",
+    summed=lambda top: ((top > 0) * top.cumsum(1) / ranks_of(top)).sum(1),
+)
+weighed_by_grade = but(
+    answer, "precision is weighed by the grade: a hit counts once", summed=lambda top: (top * precision(top)).sum(1)
+)
+interpolated = but(
+    answer,
+    "interpolated: the best precision from this place on. Take the precision at the hit itself",
+    summed=lambda top: ((top > 0) * precision(top).flip(1).cummax(1).values.flip(1)).sum(1),
+)
+trapezoids = but(
+    answer,
+    "trapezoids under the curve of precision and recall: a hit counts the precision at its place, no mean of two",
+    summed=lambda top: (
+        (top > 0) * (precision(top) + torch.cat([torch.ones(len(top), 1), precision(top)[:, :-1]], 1)) / 2
+    ).sum(1),
+)
+discounted = but(
+    answer,
+    "precision is discounted by log₂(rank + 1): the discount of NDCG has no place here",
+    summed=lambda top: ((top > 0) * precision(top) / (ranks_of(top) + 1).log2()).sum(1),
+)
 
 
 @right
@@ -215,7 +198,6 @@ def a_loop(gains, judged, k):
 @right
 def by_recall_steps(gains, judged, k):
     hits = (gains[:, :k] > 0).double()
-    precision = hits.cumsum(1) / _ranks(hits)
-    recall = hits.cumsum(1) / relevant(judged)[:, None]
+    recall = hits.cumsum(1) / relevant_of(judged)[:, None]
     steps = torch.cat([recall[:, :1], recall.diff(dim=1)], 1)
-    return (precision * steps).sum(1)
+    return (hits.cumsum(1) / ranks_of(hits) * steps).sum(1)

@@ -7,14 +7,15 @@ import torch.nn.functional as F
 
 from recattn_mini.exercises.spec import (
     Named,
+    drawn_once,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
     teaching,
     torch_only,
-    wrong,
 )
 from recattn_mini.training.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_numpy
 
@@ -41,6 +42,7 @@ FORBIDDEN = (
 )
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     typical, noise, view, soft, chances, one = random_tensors((3, 7), (3, 7), (5, 3), (11,), (11,), (1,))
     return {
@@ -104,230 +106,177 @@ def check_gradient(f):
         same(of_logits, gradients(expected, *inputs()[case])[0], what="the gradient of logits: ")
 
 
-def _terms(x, y):
-    return torch.maximum(x, torch.zeros_like(x)) - x * y + torch.log1p(torch.exp(-x.abs()))
-
-
-def _of_probabilities(p, y):
-    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
-
-
-@wrong("the logarithm of a sigmoid: σ(-1000) is 0, its log -inf, and 0 · inf is NaN. Work with the logits")
-def log_of_sigmoid(x, y):
-    return _of_probabilities(x.sigmoid(), y)
-
-
-@wrong("xlogy mends 0 · log 0 only: σ(-1000) is still 0, and a certain mistake costs inf. Work with the logits")
-def by_xlogy(x, y):
-    p = x.sigmoid()
-    return -(torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean()
-
-
-@wrong("probabilities clipped to 1e-7: no loss is above 16, and the gradient is 0 where the model is most wrong")
-def clipped_at_1e_7(x, y):
-    return _of_probabilities(x.sigmoid().clamp(1e-7, 1 - 1e-7), y)
-
-
-@wrong("1e-7 added within the logarithms: no loss is above 16, and all others are a little off. Work with the logits")
-def epsilon_in_the_logarithm(x, y):
-    p = x.sigmoid()
-    return -(y * (p + 1e-7).log() + (1 - y) * (1 - p + 1e-7).log()).mean()
-
-
-@wrong("1e-8 added within the logarithms: no loss is above 18, and all others are a little off. Work with the logits")
-def smaller_epsilon_in_the_logarithm(x, y):
-    p = x.sigmoid()
-    return -(y * (p + 1e-8).log() + (1 - y) * (1 - p + 1e-8).log()).mean()
-
-
-@wrong("logarithms cut at -100, as in BCELoss: the gradient beyond is 0. Work with the logits")
-def logarithms_cut_at_100(x, y):
-    p = x.sigmoid()
-    return -(y * p.log().clamp(min=-100) + (1 - y) * (1 - p).log().clamp(min=-100)).mean()
-
-
-@wrong("logits cut to ±30: the loss stops growing, and beyond there is no gradient. The stable form needs no cut")
-def logits_cut(x, y):
-    return _terms(x.clamp(-30, 30), y).mean()
-
-
-@wrong(
-    "log(1 + exp(-x)) + (1-y) x is right for x > 0 alone: exp(1000) is inf. Below 0 take it as log(1 + exp(x)) - x y"
-)
-def stable_above_0_only(x, y):
-    return ((1 - y) * x + torch.log1p(torch.exp(-x))).mean()
-
-
-@wrong("exp of a large logit is inf: in log(1 + exp(x)) take max(x, 0) out of the logarithm")
-def overflows(x, y):
-    return (torch.log1p(x.exp()) - x * y).mean()
-
-
-@wrong("the modulus is missing: exp(-x) is inf at -1000. It is log1p(exp(-|x|)) that is left of the logarithm")
-def modulus_missing(x, y):
-    return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.log1p(torch.exp(-x))).mean()
-
-
-@wrong("the minus is missing: exp(|x|) is inf at 1000. It is log1p(exp(-|x|)) that is left of the logarithm")
-def minus_missing(x, y):
-    return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.log1p(torch.exp(x.abs()))).mean()
-
-
-@wrong("exp(-|x|) without its logarithm: it is log1p of that, log 2 and not 1 at x = 0")
-def logarithm_missing(x, y):
-    return (torch.maximum(x, torch.zeros_like(x)) - x * y + torch.exp(-x.abs())).mean()
-
-
-@wrong("|x| for max(x, 0): what comes out of log(1 + exp(x)) is 0 where x is below 0")
-def modulus_for_maximum(x, y):
-    return (x.abs() - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
-
-
-@wrong("y is taken off, not x y: -y log σ(x) is y log(1 + exp(-x)) = y log(1 + exp(x)) - x y")
-def label_without_its_logit(x, y):
-    return (F.softplus(x) - y).mean()
-
-
-@wrong("x y is added: a click is to pull its logit up, so x y is taken off")
-def click_with_the_wrong_sign(x, y):
-    return (_terms(x, y) + 2 * x * y).mean()
-
-
-@wrong("log1p(exp(-|x|)) is missing: without it this is the loss of a perceptron, and nothing is learnt from x y > 0")
-def perceptron(x, y):
-    return (torch.maximum(x, torch.zeros_like(x)) - x * y).mean()
-
-
-@wrong("the sum, not the mean: the gradient then grows with the batch")
-def summed(x, y):
-    return _terms(x, y).sum()
-
-
-@wrong("divided by the number of rows: the mean is over all logits")
-def divided_by_rows(x, y):
-    return _terms(x, y).sum() / len(x)
-
-
-@wrong("only the last axis is averaged: a loss is one number")
-def mean_of_the_last_axis(x, y):
-    return _terms(x, y).mean(-1)
-
-
-@wrong("one loss for each logit: take their mean")
-def not_averaged(x, y):
-    return _terms(x, y)
-
-
-@wrong("divided by the number of clicks: the mean is over all logits")
-def mean_over_clicks(x, y):
-    return _terms(x, y).sum() / y.sum()
-
-
-@wrong("the mean of the clicks and the mean of the rest are added: few clicks weigh as much as all the rest. One mean")
-def mean_of_each_class(x, y):
-    losses = _terms(x, y)
-    return losses[y == 1].mean() + losses[y == 0].mean()
-
-
-@wrong("logits of exactly 0 are left out as if they were padding: a model that is not sure costs log 2")
-def zeros_left_out(x, y):
-    return _terms(x, y)[x != 0].mean()
-
-
-@wrong("the sign: this is the log-likelihood, the loss is its negative")
-def negated(x, y):
-    return -_terms(x, y).mean()
-
-
-@wrong("logarithms to base 2: nats are asked for")
-def in_bits(x, y):
-    return _terms(x, y).mean() / math.log(2)
-
-
-@wrong("only what was clicked counts: without (1-y) log(1 - σ(x)) every logit may grow without end")
-def only_positives(x, y):
-    return -(y * F.logsigmoid(x)).mean()
-
-
-@wrong("only what was not clicked counts: y log σ(x) is missing")
-def only_negatives(x, y):
-    return -((1 - y) * F.logsigmoid(-x)).mean()
-
-
-@wrong("the sigmoid twice: what comes in are logits, what the stable form takes are logits")
-def sigmoid_twice(x, y):
-    return _terms(x.sigmoid(), y).mean()
-
-
-@wrong("the sigmoid is missing: logits were taken for probabilities")
-def logits_as_probabilities(x, y):
-    return _of_probabilities(x.clamp(1e-7, 1 - 1e-7), y)
-
-
-@wrong("log(1 + exp(-y x)) is for labels of -1 and 1: these are 0 and 1")
-def labels_of_minus_1_and_1(x, y):
-    return -F.logsigmoid(y * x).mean()
-
-
-@wrong("the labels are turned round: 1 is a click, and its term is -log σ(x)")
-def labels_turned_round(x, y):
-    return _terms(x, 1 - y).mean()
-
-
-@wrong("y == 1 or not: a share of clicks between 0 and 1 weighs both terms")
-def labels_compared_with_1(x, y):
-    return -torch.where(y == 1, F.logsigmoid(x), F.logsigmoid(-x)).mean()
-
-
-@wrong("labels rounded to 0 and 1: a share of clicks weighs both terms")
-def labels_rounded(x, y):
-    return _terms(x, (y > 0.5).to(x.dtype)).mean()
-
-
-@wrong("log(1 - σ(x)) is log σ(-x), not log σ(1 - x)")
-def one_minus_the_logit(x, y):
-    return -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(1 - x)).mean()
-
-
-@wrong("1 - log σ(x) for log(1 - σ(x)): the 1 stands within the logarithm, which is log σ(-x)")
-def one_minus_the_logarithm(x, y):
-    return -(y * F.logsigmoid(x) + (1 - y) * (1 - F.logsigmoid(x))).mean()
-
-
-@wrong("this is the squared error (Brier score): its gradient dies where the model is certain and wrong")
-def brier(x, y):
-    return (x.sigmoid() - y).square().mean()
-
-
-@wrong("this is a softmax over the logits: each of them is a question of its own, with a sigmoid")
-def softmax_over_logits(x, y):
-    return -(y * torch.log_softmax(x, -1)).mean()
-
-
-@wrong("relu passes on no gradient at exactly 0, where untrained models start: torch.maximum passes on half, as σ(0)")
-def relu(x, y):
-    return (x.relu() - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
-
-
-@wrong("clamp passes on all of the gradient at exactly 0, where untrained models start: torch.maximum passes on half")
-def clamp(x, y):
-    return (x.clamp(min=0) - x * y + torch.log1p(torch.exp(-x.abs()))).mean()
-
-
-@wrong(
-    "where() of two forms: the one not taken overflows, and inf · 0 makes the gradient NaN. Use -|x| in the exponent"
-)
-def where_of_two_forms(x, y):
-    return torch.where(x >= 0, x + torch.log1p(torch.exp(-x)), torch.log1p(torch.exp(x))).mean() - (x * y).mean()
-
-
-@wrong("the logits are detached: nothing is learnt")
-def detached(x, y):
-    return _terms(x.detach(), y).mean() + 0 * x.sum()
+@teaching
+def check_labels_of_any_dtype(f):
+    "labels may be bool or whole numbers: 1 - labels fails for bool in PyTorch, give them the dtype of the logits"
+    # not among inputs(): whether a bool raises an error would hide which mistake it is
+    logits, clicks = inputs()["typical"]
+    for dtype in (torch.int64, torch.bool):
+        same(f(logits, clicks.to(dtype)), expected(logits, clicks))
+
+
+def above_0(x):
+    return torch.maximum(x, torch.zeros_like(x))
+
+
+def tail(x):
+    return torch.log1p(torch.exp(-x.abs()))
+
+
+def losses(x, y, *, above=above_0, pull=lambda x, y: x * y, tail=tail):
+    return above(x) - pull(x, y) + tail(x)
+
+
+def answer(x, y, *, given=lambda x, y: (x, y), losses=losses, reduce=lambda losses, y: losses.mean(), **parts):
+    x, y = given(x, y.to(x.dtype))
+    return reduce(losses(x, y, **parts), y)
+
+
+def _of_probabilities(p, y, log=torch.log):
+    return -(y * log(p) + (1 - y) * log(1 - p))
+
+
+def _focal(x, y):
+    return losses(x, y) * (y - x.sigmoid()) ** 2
+
+
+def _weighted(losses, y):
+    return (losses * torch.where(y == 1, (1 - y).sum() / y.sum(), 1.0)).mean()
+
+
+ABOVE = {
+    "modulus_for_maximum": ("|x| for max(x, 0): below 0 nothing is taken out of log(1 + exp(x))", lambda x: x.abs()),
+    "relu": (
+        "relu passes on no gradient at exactly 0: torch.maximum passes on half of it, as σ(0)",
+        lambda x: x.relu(),
+    ),
+    "clamp": (
+        "clamp passes on all of the gradient at exactly 0: torch.maximum half, as σ(0)",
+        lambda x: x.clamp(min=0),
+    ),
+}
+PULL = {
+    "label_without_its_logit": ("y is taken off, not x y: it is log(1 + exp(x)) - x y", lambda x, y: y),
+    "click_pushes_down": ("x y is added: a click is to pull its logit up, so x y is taken off", lambda x, y: -x * y),
+}
+TAIL = {
+    "modulus_missing": ("the modulus is missing, exp(-x) is inf at -1000: exp(-|x|)", lambda x: torch.exp(-x).log1p()),
+    "minus_missing": ("the minus is missing, exp(|x|) is inf at 1000: exp(-|x|)", lambda x: torch.exp(x.abs()).log1p()),
+    "logarithm_missing": ("exp(-|x|) without its logarithm: it is log(1 + exp(-|x|))", lambda x: torch.exp(-x.abs())),
+    "one_missing": ("log(exp(-|x|)) is -|x|: the 1 is missing, it is log(1 + exp(-|x|))", lambda x: -x.abs()),
+    "perceptron": ("log(1 + exp(-|x|)) is missing: a logit on the right side costs nothing then", lambda x: 0),
+}
+LOSSES = {
+    "log_of_sigmoid": (
+        "the logarithm of a sigmoid: σ(-1000) is 0, its log -inf, and 0 · inf is NaN. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid(), y),
+    ),
+    "by_xlogy": (
+        "xlogy mends 0 · log 0 only: σ(-1000) is still 0, and a certain mistake costs inf. Work with the logits",
+        lambda x, y: -(torch.xlogy(y, x.sigmoid()) + torch.xlogy(1 - y, 1 - x.sigmoid())),
+    ),
+    "clipped_at_1e_7": (
+        "probabilities clipped to 1e-7: no loss is above 16, and the gradient beyond is 0. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid().clamp(1e-7, 1 - 1e-7), y),
+    ),
+    "clipped_at_1e_15": (
+        "probabilities clipped to 1e-15: no loss is above 35, and the gradient beyond is 0. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid().clamp(1e-15, 1 - 1e-15), y),
+    ),
+    "logarithms_cut_at_100": (
+        "logarithms cut at -100, as in BCELoss: the gradient beyond is 0. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid(), y, lambda p: p.log().clamp(min=-100)),
+    ),
+    "stable_above_0_only": (
+        "log(1 + exp(-x)) + (1-y) x is right for x > 0 alone: exp(1000) is inf. Below 0: log(1 + exp(x)) - x y",
+        lambda x, y: (1 - y) * x + torch.log1p(torch.exp(-x)),
+    ),
+    "overflows": (
+        "exp of a large logit is inf: in log(1 + exp(x)) take max(x, 0) out of the logarithm",
+        lambda x, y: torch.log1p(x.exp()) - x * y,
+    ),
+    "epsilon": (
+        "1e-7 added within the logarithms: no loss is above 16, all others are a little off. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid(), y, lambda p: (p + 1e-7).log()),
+    ),
+    "smaller_epsilon": (
+        "1e-8 added within the logarithms: no loss is above 18, all others are a little off. Work with the logits",
+        lambda x, y: _of_probabilities(x.sigmoid(), y, lambda p: (p + 1e-8).log()),
+    ),
+    "negated": ("the sign: this is the log-likelihood, the loss is its negative", lambda x, y: -losses(x, y)),
+    "in_bits": ("logarithms to base 2: nats are asked for", lambda x, y: losses(x, y) / math.log(2)),
+    "only_clicks": ("(1-y) log(1 - σ(x)), of what was not clicked, is missing", lambda x, y: -y * F.logsigmoid(x)),
+    "only_the_rest": ("y log σ(x), of what was clicked, is missing", lambda x, y: (y - 1) * F.logsigmoid(-x)),
+    "logits_as_probabilities": (
+        "the sigmoid is missing: logits were taken for probabilities",
+        lambda x, y: _of_probabilities(x.clamp(1e-7, 1 - 1e-7), y),
+    ),
+    "labels_of_minus_1_and_1": (
+        "-log σ(y x) is for labels of -1 and 1: these are 0 and 1",
+        lambda x, y: -F.logsigmoid(y * x),
+    ),
+    "one_minus_the_logit": (
+        "log(1 - σ(x)) is log σ(-x), not log σ(1 - x)",
+        lambda x, y: -y * F.logsigmoid(x) - (1 - y) * F.logsigmoid(1 - x),
+    ),
+    "one_minus_the_logarithm": (
+        "1 - log σ(x) for log(1 - σ(x)): the 1 stands within the logarithm, which is log σ(-x)",
+        lambda x, y: -(y * F.logsigmoid(x) + (1 - y) * (1 - F.logsigmoid(x))),
+    ),
+    "brier": ("this is the squared error of the probability (Brier score)", lambda x, y: (x.sigmoid() - y).square()),
+    "absolute_error": ("this is the absolute error of the probability", lambda x, y: (x.sigmoid() - y).abs()),
+    "hinge": ("this is the hinge loss, of a support vector machine", lambda x, y: (1 + x - 2 * x * y).clamp(min=0)),
+    "focal": ("each loss is weighted by (y - σ(x))²: that is the focal loss, here all count alike", _focal),
+    "softmax_over_logits": (
+        "this is a softmax over the logits: each of them is a question of its own, with a sigmoid",
+        lambda x, y: -(y * torch.log_softmax(x, -1)),
+    ),
+    "where_of_two_forms": (
+        "where() of two forms: the one not taken overflows, and inf · 0 makes the gradient NaN. Take exp of -|x|",
+        lambda x, y: torch.where(x >= 0, x + torch.log1p(torch.exp(-x)), torch.log1p(torch.exp(x))) - x * y,
+    ),
+}
+REDUCE = {
+    "summed": ("the sum, not the mean: the gradient then grows with the batch", lambda x, y: x.sum()),
+    "halved": ("half of it: y log σ(x) and (1-y) log(1 - σ(x)) are added, not averaged", lambda x, y: x.mean() / 2),
+    "clicks_weighted": ("clicks weigh as much as the rest together: all logits count alike", _weighted),
+    "divided_by_rows": ("divided by the number of rows, not of logits", lambda x, y: x.sum() / len(y)),
+    "mean_of_the_first_axis": ("only axis 0 is averaged: a loss is one number", lambda x, y: x.mean(0)),
+    "mean_of_the_last_axis": ("only the last axis is averaged: a loss is one number", lambda x, y: x.mean(-1)),
+    "not_averaged": ("one loss for each logit: take their mean", lambda x, y: x),
+    "mean_over_clicks": ("divided by the number of clicks, not of logits", lambda x, y: x.sum() / y.sum()),
+    "mean_of_each_class": (
+        "the mean of the clicks and the mean of the rest are added: it is one mean, over all logits",
+        lambda x, y: x[y == 1].mean() + x[y == 0].mean(),
+    ),
+    "median": ("the median: it is the mean", lambda x, y: x.median()),
+}
+GIVEN = {
+    "zeros_left_out": (
+        "logits of exactly 0 are left out, like padding: each costs log 2",
+        lambda x, y: (x[x != 0], y[x != 0]),
+    ),
+    "sigmoid_twice": (
+        "the sigmoid twice: the stable form takes logits, as they come in",
+        lambda x, y: (x.sigmoid(), y),
+    ),
+    "labels_rounded": ("labels are rounded: a share of clicks weighs both terms", lambda x, y: (x, y.round())),
+    "labels_cut": ("labels are cut to integers: a share of clicks weighs both terms", lambda x, y: (x, y.floor())),
+    "labels_raised": ("any label above 0 is taken for a click: a share weighs both terms", lambda x, y: (x, y.ceil())),
+    "detached": ("the logits are detached: nothing is learnt", lambda x, y: (x.detach() + 0 * x, y)),
+    "logits_cut": (
+        "logits cut to ±30: the loss stops growing, and beyond there is no gradient. The stable form needs no cut",
+        lambda x, y: (x.clamp(-30, 30), y),
+    ),
+    "labels_turned_round": ("the labels are turned round: 1 is a click, with -log σ(x)", lambda x, y: (x, 1 - y)),
+    "labels_smoothed": ("labels smoothed to 0.05 and 0.95: they count as they are", lambda x, y: (x, 0.9 * y + 0.05)),
+}
+OF_PARTS = mistakes_of(answer, above=ABOVE, pull=PULL, tail=TAIL, losses=LOSSES, reduce=REDUCE, given=GIVEN)
 
 
 @right
 def by_logsigmoid(x, y):
+    y = y.to(x.dtype)
     return -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(-x)).mean()
 
 
@@ -338,6 +287,7 @@ def by_logaddexp(x, y):
 
 @right
 def as_a_softmax_of_two(x, y):
+    y = y.to(x.dtype)
     both = torch.log_softmax(torch.stack([torch.zeros_like(x), x], -1), -1)
     return -(torch.stack([1 - y, y], -1) * both).sum() / x.numel()
 

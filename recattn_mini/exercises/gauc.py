@@ -1,15 +1,16 @@
 """Spec of gauc: AUC within each user, averaged by impressions; who has one class only is left out."""
 
 import itertools
+import math
 
 import numpy as np
 import torch
 
-from recattn_mini.exercises._pairs import pairs_won
-from recattn_mini.exercises.spec import float64, right, same, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, wrong
+from recattn_mini.exercises.spec.pairs import mistakes_of_pairs, pairs_won
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
-LEVEL, MINUTES = "medium", 15
+LEVEL, MINUTES = "medium", 10
 HINTS = (
     "An order is seen by one user: compare a click only with what the same user did not click.",
     "One AUC a user, and then a mean: weighted by what? Whose AUC does not exist, and what is then their weight?",
@@ -19,11 +20,11 @@ HINTS = (
 FORBIDDEN = ("sklearn.metrics.roc_auc_score", "torchmetrics.functional.auroc", "torchmetrics.retrieval.RetrievalAUROC")
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     rng = np.random.RandomState(0)
     scores = torch.from_numpy(rng.permutation(40) / 40)
-    lengths = torch.tensor([3, 7, 4, 5])
-    unequal = torch.repeat_interleave(torch.arange(4), lengths)
+    unequal = torch.arange(4).repeat_interleave(torch.tensor([3, 7, 4, 5]))
     clicks = torch.tensor([1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 0])
     # below every user has as many rows and clicks as the next, so that weights do not matter
     three = torch.arange(3).repeat_interleave(4)
@@ -31,20 +32,29 @@ def inputs() -> dict[str, tuple]:
     mixed = torch.from_numpy(rng.permutation(12))
     blocks = torch.tensor([4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3])
     shift = scores[20:32] + three  # a user's clicks are found only within the user
-    five = torch.arange(5).repeat_interleave(4)
-    one_class = torch.tensor([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0])
+    one_class = torch.tensor([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
     tied = float64([0.5, 0.5, 0.25, 0.5, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2, 0.3, 0.2])
-    two = torch.stack([scores[:11], scores[11:22]], 1)
+    masked = float64([-torch.inf, -torch.inf, -800, 0.5, 700, 0.5 - 1e-12, 0.5, 0.502, -torch.inf, 3, 2, -torch.inf])
     return {
         "unequal": (scores[:19], clicks, unequal),
-        "a view": (two[:, 1], clicks[:11].double(), torch.stack([unequal[:11], unequal[:11]], 1)[:, 0]),
+        "a view": (scores[:22:2], clicks[:11].double(), (torch.arange(22) // 8)[::2]),
         "one user": (scores[:5], clicks[:5], 0 * unequal[:5]),
+        "two impressions": (scores[:12], torch.tensor([1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1]), torch.arange(12) // 2),
+        "float32": (scores[:19].float(), clicks, unequal),
         "mixed": (shift[mixed], two_of_four[mixed], three[mixed]),
         "in blocks": (shift[blocks], two_of_four[blocks], three[blocks]),
         "ids": (shift, two_of_four, torch.tensor([17, 40, 2021])[three]),
-        "one class": (scores[10:30], one_class, five),
+        "ids below 0": (shift, two_of_four, torch.tensor([-1, 3, -7])[three]),
+        "one class": (scores[11:35], one_class, torch.arange(6).repeat_interleave(4)),
         "ties": (tied, two_of_four, three),
+        "any scores": (masked, two_of_four, three),
     }
+
+
+def refused() -> dict[str, tuple]:
+    """Inputs that the docstring calls a ValueError."""
+    users = torch.tensor([3, 3, 8, 8])
+    return {"nobody with both classes": (float64([0.5, 0.25, 0.75, 1]), torch.tensor([1, 1, 0, 0]), users)}
 
 
 def expected(scores, labels, users):
@@ -69,7 +79,12 @@ def check_weights(f):
     scores = float64([0.9, 0.3, 0.2, 0.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     users = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
     same(f(scores, torch.tensor([1, 0, 0, 0, 1, 0, 0, 1, 1, 0]), users), (4 + 6 * 5 / 9) / 10)
-    _agrees(f, "unequal", "a view", "one user")
+    _agrees(f, "unequal", "a view", "one user", "float32")
+
+
+def check_two_impressions(f):
+    "two impressions are enough for a user: one pair, right or wrong"
+    _agrees(f, "two impressions")
 
 
 def check_order_of_rows(f):
@@ -78,8 +93,8 @@ def check_order_of_rows(f):
 
 
 def check_ids(f):
-    "users are called 17, 40 and 2021: an id is a name, not a place"
-    _agrees(f, "ids")
+    "users are called 17, 40 and 2021, or -1: an id is a name, not a place"
+    _agrees(f, "ids", "ids below 0")
 
 
 def check_one_class(f):
@@ -92,71 +107,122 @@ def check_ties(f):
     _agrees(f, "ties")
 
 
-def _mean(scores, labels, groups, weight=lambda p, n: p + n, one_class=None, auc=pairs_won):
-    """The mean over groups (masks or slices) of rows; a user of one class counts as `one_class`, or not at all."""
+def check_any_scores(f):
+    "only the order of a user's scores matters: -800, 700, two of -inf, two that differ in their twelfth digit"
+    _agrees(f, "any scores")
+
+
+def rows_of(users, ids):
+    return [users == user for user in ids]
+
+
+def rows_of_each(users):
+    return rows_of(users, users.unique())
+
+
+def answer(
+    scores,
+    labels,
+    users,
+    *,
+    groups=rows_of_each,
+    weight=lambda p, n: p + n,
+    one_class=None,
+    count=pairs_won,
+    nobody=None,
+):
+    """A group is a mask or a slice of rows; a user of one class counts as `one_class`, or not at all."""
     total, weights = 0.0, 0.0
-    for rows in groups:
+    for rows in groups(users):
         s, y = scores[rows], labels[rows]
         p, n = int((y == 1).sum()), int((y == 0).sum())
-        if p and n:
-            total, weights = total + weight(p, n) * float(auc(s, y)), weights + weight(p, n)
-        elif one_class is not None:
-            total, weights = total + weight(p, n) * one_class, weights + weight(p, n)
-    return total / weights if weights else float("nan")
+        if (p and n) or one_class is not None:
+            figure = float(count(s, y)) if p and n else one_class(p)
+            total, weights = total + weight(p, n) * figure, weights + weight(p, n)
+    if not weights and nobody is None:
+        raise ValueError("nobody has both classes")
+    return total / weights if weights else nobody
 
 
-def _each(users):
-    return [users == user for user in users.unique()]
+def _slices(lengths):
+    ends = [0, *lengths.cumsum(0).tolist()]
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
 
-@wrong("every user counts alike: weigh AUC by the user's impressions")
-def unweighted(scores, labels, users):
-    return _mean(scores, labels, _each(users), lambda p, n: 1)
-
-
-@wrong("every user counts alike, and users of one class as half: weigh by impressions, and leave those out")
-def unweighted_with_half(scores, labels, users):
-    return _mean(scores, labels, _each(users), lambda p, n: 1, one_class=0.5)
-
-
-@wrong("weighted by clicks: the weight is the number of impressions, clicked or not")
-def by_clicks(scores, labels, users):
-    return _mean(scores, labels, _each(users), lambda p, n: p)
-
-
-@wrong("weighted by what was not clicked: the weight is the number of all impressions")
-def by_negatives(scores, labels, users):
-    return _mean(scores, labels, _each(users), lambda p, n: n)
-
-
-@wrong("all pairs within users are pooled: that weighs a user by P · N. Take the mean of AUCs, by impressions")
-def by_pairs(scores, labels, users):
-    return _mean(scores, labels, _each(users), lambda p, n: p * n)
-
-
-@wrong("a user of one class counts as 0, or its rows stay in the denominator: leave it out, weight and all")
-def one_class_is_zero(scores, labels, users):
-    return _mean(scores, labels, _each(users), one_class=0)
-
-
-@wrong("a user of one class counts as 0.5: there is no pair to compare, so leave it out")
-def one_class_is_half(scores, labels, users):
-    return _mean(scores, labels, _each(users), one_class=0.5)
-
-
-@wrong("a user of one class counts as 1: nothing was ranked right there, leave it out")
-def one_class_is_one(scores, labels, users):
-    return _mean(scores, labels, _each(users), one_class=1)
-
-
-@wrong("a user of one class is 0 / 0, and its NaN spoils the mean: leave such users out")
-def one_class_is_nan(scores, labels, users):
-    return _mean(scores, labels, _each(users), one_class=float("nan"))
+PAIRS = mistakes_of_pairs(answer)
+nobody_is_half = but(
+    answer, "nobody with both classes gives ½: raise the ValueError that the docstring promises", nobody=0.5
+)
+unweighted = but(answer, "every user counts alike: weigh AUC by the user's impressions", weight=lambda p, n: 1)
+by_clicks = but(
+    answer, "weighted by clicks: the weight is the number of impressions, clicked or not", weight=lambda p, n: p
+)
+by_negatives = but(
+    answer, "weighted by what was not clicked: the weight is the number of all impressions", weight=lambda p, n: n
+)
+by_pairs = but(
+    answer, "all users' pairs are pooled, which weighs by P · N: weigh AUCs by impressions", weight=lambda p, n: p * n
+)
+by_roots = but(
+    answer, "weighted by the root of the impressions: weigh by their number", weight=lambda p, n: math.sqrt(p + n)
+)
+one_class_is_zero = but(
+    answer, "a user of one class counts as 0, or stays in the denominator: leave it out", one_class=lambda p: 0.0
+)
+one_class_is_half = but(
+    answer, "a user of one class counts as 0.5: there is no pair to compare, so leave it out", one_class=lambda p: 0.5
+)
+one_class_is_one = but(
+    answer, "a user of one class counts as 1: nothing was ranked right there, leave it out", one_class=lambda p: 1.0
+)
+one_class_is_nan = but(
+    answer, "a user of one class has NaN, and so has the mean: leave such users out", one_class=lambda p: math.nan
+)
+clicked_all_is_one = but(
+    answer, "all clicked counts as 1, nothing clicked as 0: leave both users out", one_class=lambda p: float(p > 0)
+)
+unweighted_with_half = but(
+    answer,
+    "every user counts alike, one of one class as ½: weigh by impressions, and leave that one out",
+    weight=lambda p, n: 1,
+    one_class=lambda p: 0.5,
+)
+two_are_too_few = but(
+    answer,
+    "users of two impressions are left out: a click and no click are a pair",
+    groups=lambda users: [rows for rows in rows_of_each(users) if rows.sum() > 2],
+)
+runs_are_users = but(
+    answer,
+    "each run of equal ids is taken for a user: rows of one user may stand apart. Sort by user, or mask",
+    groups=lambda users: _slices(users.unique_consecutive(return_counts=True)[1]),
+)
+counts_of_unsorted = but(
+    answer,
+    "unique's counts are cut off the rows one after the other: that takes rows sorted by user, so sort them first",
+    groups=lambda users: _slices(users.unique(return_counts=True)[1]),
+)
+ids_are_places = but(
+    answer,
+    "ids are taken to be 0, 1, … up to the number of users: loop over unique(users)",
+    groups=lambda users: rows_of(users, range(len(users.unique()))),
+)
+up_to_the_largest_id = but(
+    answer,
+    "ids are taken to be 0, 1, … up to the largest: below 0 there are users too. Loop over unique(users)",
+    groups=lambda users: rows_of(users, range(int(users.max()) + 1)),
+)
+user_zero_left_out = but(
+    answer,
+    "user 0 is left out as if it were padding: any whole number is somebody's id",
+    groups=lambda users: rows_of(users, users[users != 0].unique()),
+)
 
 
 @wrong("only users without a click are left out: those who clicked everything have no pair either, and count 0 here")
 def clicked_all_is_zero(scores, labels, users):
-    return _mean(scores, labels, [rows for rows in _each(users) if (labels[rows] == 1).any()], one_class=0)
+    clicked = torch.stack([labels[users == user].max() for user in users]) == 1
+    return answer(scores[clicked], labels[clicked], users[clicked], one_class=lambda p: 0.0)
 
 
 @wrong("this is the AUC of all rows together: compare a click only with rows of the same user")
@@ -167,74 +233,27 @@ def over_everything(scores, labels, users):
 @wrong("scores minus the user's mean, then one AUC of all rows: rows of two users are still compared")
 def centred_and_pooled(scores, labels, users):
     centred = scores.clone()
-    for rows in _each(users):
+    for rows in rows_of_each(users):
         centred[rows] -= scores[rows].mean()
     return pairs_won(centred, labels).item()
 
 
-@wrong("each run of equal ids is taken for a user: rows of one user may stand apart. Sort by user, or mask")
-def runs_are_users(scores, labels, users):
-    ends = [0, *(np.flatnonzero(np.diff(users.numpy())) + 1).tolist(), len(users)]
-    return _mean(scores, labels, [slice(a, b) for a, b in itertools.pairwise(ends)])
-
-
-@wrong("unique's counts are cut off the rows one after the other: that takes rows sorted by user, so sort them first")
-def counts_of_unsorted(scores, labels, users):
-    ends = [0, *users.unique(return_counts=True)[1].cumsum(0).tolist()]
-    return _mean(scores, labels, [slice(a, b) for a, b in itertools.pairwise(ends)])
-
-
-@wrong("ids are taken to be 0, 1, … up to the number of users: loop over unique(users)")
-def ids_are_places(scores, labels, users):
-    return _mean(scores, labels, [users == user for user in range(len(users.unique()))])
-
-
-@wrong("a tied pair counts nothing (>): it is worth half")
-def ties_lose(scores, labels, users):
-    return _mean(scores, labels, _each(users), auc=lambda s, y: pairs_won(s, y, tie=0))
-
-
-@wrong("a tied pair counts as won (>=): it is worth half")
-def ties_win(scores, labels, users):
-    return _mean(scores, labels, _each(users), auc=lambda s, y: pairs_won(s, y, tie=1))
-
-
-@wrong("ranks by argsort: tied rows get different ranks, by the order they stand in. Give them their mean rank")
-def ranks_by_argsort(scores, labels, users):
-    def by_luck(s, y):
-        return pairs_won(s.argsort(stable=True).argsort(stable=True), y)
-
-    return _mean(scores, labels, _each(users), auc=by_luck)
-
-
-@wrong("rows are walked from the best down, tied ones as they stand: count a tied pair half, or walk tied rows at once")
-def walked_down(scores, labels, users):
-    def by_luck(s, y):
-        return pairs_won(-s.argsort(descending=True, stable=True).argsort(), y)
-
-    return _mean(scores, labels, _each(users), auc=by_luck)
-
-
-@wrong("the sign is turned round: a click above what was not clicked is a win")
-def turned_round(scores, labels, users):
-    return _mean(-scores, labels, _each(users))
-
-
 @wrong("the weighted sum is divided by the number of users: divide by the sum of their weights")
 def over_the_number_of_users(scores, labels, users):
-    both = [rows for rows in _each(users) if 0 < labels[rows].sum() < rows.sum()]
-    return sum(rows.sum().item() * pairs_won(scores[rows], labels[rows]).item() for rows in both) / len(both)
+    both = [rows for rows in rows_of_each(users) if 0 < labels[rows].sum() < rows.sum()]
+    return answer(scores, labels, users) * sum(int(rows.sum()) for rows in both) / len(both)
 
 
 @right
 def by_pair_matrix(scores, labels, users):
-    pair = (users[:, None] == users) & (labels[:, None] == 1) & (labels == 0)
+    of_one = users[:, None] == users
+    pair = (of_one & (labels[:, None] == 1) & (labels == 0)).double()
     won = (scores[:, None] > scores).double() + 0.5 * (scores[:, None] == scores)
-    rows, pairs = (users[:, None] == users).sum(1), pair.double()
-    of_user = [users == user for user in users.unique()]
-    kept = [u for u in of_user if pairs[u].sum() > 0]
-    figures = torch.stack([(won * pairs)[u].sum() / pairs[u].sum() for u in kept])
-    weights = torch.stack([rows[u][0] for u in kept]).double()
+    kept = [rows for rows in rows_of_each(users) if pair[rows].sum() > 0]
+    if not kept:
+        raise ValueError("labels must hold both classes for some user")
+    figures = torch.stack([(won * pair)[rows].sum() / pair[rows].sum() for rows in kept])
+    weights = torch.stack([rows.sum() for rows in kept]).double()
     return (figures * weights).sum() / weights.sum()
 
 
@@ -250,4 +269,6 @@ def sorted_and_split(scores, labels, users):
         ranks = torch.stack([((s < one).sum() + 0.5 * (s == one).sum() + 0.5).double() for one in s])
         total += (p + n) * (ranks[y == 1].sum() - p * (p + 1) / 2) / (p * n)
         counted += p + n
+    if counted == 0:
+        raise ValueError("labels must hold both classes for some user")
     return total / counted

@@ -1,9 +1,14 @@
 """Spec of hit_rate: is anything relevant in the list?"""
 
-import torch
-
-from recattn_mini.exercises._lists import cases, per_user
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec.ranking import (
+    hits_in,
+    mistakes_of_ranking,
+    per_user,
+    relevant_of,
+    users_of_every_kind,
+    where_relevant,
+)
 from recattn_mini.metrics.hit_rate import hit_rate, hit_rate_numpy
 
 LEVEL, MINUTES = "easy", 3
@@ -14,7 +19,7 @@ HINTS = (
     "np.where((judged > 0).any(1), (gains[:, :k] > 0).any(1), np.nan): float64, one value a user.",
 )
 FORBIDDEN: tuple[str, ...] = ()
-inputs = cases
+inputs = users_of_every_kind
 
 
 def expected(gains, judged, k):
@@ -22,9 +27,9 @@ def expected(gains, judged, k):
     return per_user(lambda g, j, k: float(any(x > 0 for x in g[:k])), gains, judged, k)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -34,8 +39,15 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "1 if anything relevant is in the first k places, else 0; also for short lists, views, one user"
-    _agrees(f, "lists", "one hit each", "the whole list", "a list that ends before k", "no hit", "views", "one")
+    "1 if anything relevant is in the first k places, else 0; also on views, on equal sizes, on one user"
+    _agrees(
+        f, "lists", "the first place", "one hit each", "the whole list", "no hit", "views", "all sizes equal", "one"
+    )
+
+
+def check_short_list(f):
+    "a list may end before k"
+    _agrees(f, "a list that ends before k")
 
 
 def check_grades(f):
@@ -48,105 +60,72 @@ def check_nothing_relevant(f):
     _agrees(f, "nothing relevant")
 
 
-def _any(gains, judged, k):
-    return torch.where((judged > 0).any(1), (gains[:, :k] > 0).any(1).double(), torch.nan)
+def found(gains, judged, k):
+    return hits_in(gains, k) > 0
 
 
-@wrong("that is recall: the share of the relevant items. Hit rate asks whether there is any")
-def recall_instead(gains, judged, k):
-    return (gains[:, :k] > 0).sum(1) / (judged > 0).sum(1).double()
+def answer(gains, judged, k, *, of=found):
+    return where_relevant(judged, of(gains, judged, k))
 
 
-@wrong("that is precision: hits by k. Hit rate asks whether there is any")
-def precision_instead(gains, judged, k):
-    return (gains[:, :k] > 0).sum(1).double() / k + 0 * _any(gains, judged, k)
-
-
-@wrong("the number of hits: a user counts at most once")
-def number_of_hits(gains, judged, k):
-    return (gains[:, :k] > 0).sum(1).double() + 0 * _any(gains, judged, k)
-
-
-@wrong("no cutoff: a hit below place k does not count")
-def no_cutoff(gains, judged, k):
-    return _any(gains, judged, gains.shape[1])
-
-
-@wrong("only place k is looked at, not the first k")
-def only_place_k(gains, judged, k):
-    return _any(gains[:, k - 1 : k], judged, 1)
-
-
-@wrong("k - 1 places: a slice up to k holds k")
-def one_place_short(gains, judged, k):
-    return _any(gains, judged, k - 1)
-
-
-@wrong("k + 1 places")
-def one_place_more(gains, judged, k):
-    return _any(gains, judged, k + 1)
-
-
-@wrong("only the first place is looked at")
-def first_place(gains, judged, k):
-    return _any(gains, judged, 1)
-
-
-@wrong("all places must be hits: any one is enough")
-def all_hits(gains, judged, k):
-    return torch.where((judged > 0).any(1), (gains[:, :k] > 0).all(1).double(), torch.nan)
-
-
-@wrong("all relevant items must be found: any one is enough")
-def all_found(gains, judged, k):
-    found = (gains[:, :k] > 0).sum(1) == (judged > 0).sum(1)
-    return torch.where((judged > 0).any(1), found.double(), torch.nan)
-
-
-@wrong("the best grade in the list instead of whether there is one")
-def best_grade(gains, judged, k):
-    return gains[:, :k].amax(1).double() + 0 * _any(gains, judged, k)
-
-
-@wrong("only grade 1 counts as relevant: anything above 0 does")
-def grade_one_only(gains, judged, k):
-    return _any((gains == 1).double(), judged, k)
-
-
-@wrong("the share of users with a hit, for every user: one value a user is asked, the mean is taken later")
-def mean_already(gains, judged, k):
-    each = _any(gains, judged, k)
-    return each.nanmean() + 0 * each
-
-
-@wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
-def zero_where_nothing(gains, judged, k):
-    return _any(gains, judged, k).nan_to_num(0)
-
-
-@wrong("one number for all users: a figure for each is asked, the mean is taken later")
-def one_number(gains, judged, k):
-    return hit_rate(gains, judged, k).nanmean()
-
-
-@wrong("axes of size 1 are squeezed away: one user has a figure as well")
-def squeezed(gains, judged, k):
-    return hit_rate(gains, judged, k).squeeze()
-
-
-@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
-def from_one_up(gains, judged, k):
-    return hit_rate((gains >= 1).double(), (judged >= 1).double(), k)
-
-
-@wrong("place k is looked up in the running count: a list may end before k")
-def running_count(gains, judged, k):
-    return torch.where((judged > 0).any(1), ((gains > 0).cumsum(1)[:, k - 1] > 0).double(), torch.nan)
+RANKING = mistakes_of_ranking(hit_rate, without=["sorted_first"])  # tells nothing that no_cutoff does not
+recall_instead = but(
+    answer,
+    "that is recall: the share of the relevant items. Hit rate asks whether there is any",
+    of=lambda gains, judged, k: hits_in(gains, k) / relevant_of(judged),
+)
+precision_instead = but(
+    answer, "that is precision: hit rate asks whether there is any", of=lambda gains, judged, k: hits_in(gains, k) / k
+)
+number_of_hits = but(
+    answer, "the number of hits: a user counts at most once", of=lambda gains, judged, k: hits_in(gains, k)
+)
+only_place_k = but(
+    answer,
+    "only place k is looked at: look at the first k",
+    of=lambda gains, judged, k: found(gains[:, k - 1 : k], judged, 1),
+)
+all_hits = but(
+    answer, "all places must be hits: any one is enough", of=lambda gains, judged, k: (gains[:, :k] > 0).all(1)
+)
+all_found = but(
+    answer,
+    "all relevant must be found: any is enough",
+    of=lambda gains, judged, k: hits_in(gains, k) == relevant_of(judged),
+)
+best_grade = but(
+    answer,
+    "the best grade in the list: a hit is 1, whatever its grade",
+    of=lambda gains, judged, k: gains[:, :k].amax(1),
+)
+grades_up_to_one = but(
+    answer,
+    "gains are added up, up to 1: a hit is 1, of 0.5 too",
+    of=lambda gains, judged, k: gains[:, :k].sum(1).clamp_max(1),
+)
+grades_from_one = but(
+    answer,
+    "gains are added up, and 1 is asked for: any hit is enough, of 0.5 too",
+    of=lambda gains, judged, k: gains[:, :k].sum(1) >= 1,
+)
+hits_that_are_most = but(
+    answer,
+    "most places must be hits: any is enough",
+    of=lambda gains, judged, k: (gains[:, :k] > 0).double().mean(1) > 0.5,
+)
+more_than_one = but(
+    answer, "a second hit is asked for (> 1): any one is enough", of=lambda gains, judged, k: hits_in(gains, k) > 1
+)
 
 
 @wrong("no hit gets NaN: NaN is for users with nothing to find, a miss is 0")
 def nan_where_no_hit(gains, judged, k):
-    return torch.where((gains > 0).any(1), _any(gains, judged, k), torch.nan)
+    return where_relevant(gains[:, :k], found(gains, judged, k))
+
+
+@wrong("a list that holds nothing gets NaN: NaN is for users with nothing to find, so look in judged")
+def nan_where_nothing_listed(gains, judged, k):
+    return where_relevant(gains, found(gains, judged, k))
 
 
 @right
@@ -156,5 +135,4 @@ def a_loop(gains, judged, k):
 
 @right
 def by_clipping(gains, judged, k):
-    hits, relevant = (gains[:, :k] > 0).sum(1).double(), (judged > 0).sum(1)
-    return torch.where(relevant > 0, hits.clamp(0, 1), torch.nan)
+    return where_relevant(judged, hits_in(gains, k).clamp(0, 1))

@@ -4,8 +4,16 @@ import math
 
 import torch
 
-from recattn_mini.exercises._lists import cases, per_user
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec.ranking import (
+    mistakes_of_dividing,
+    mistakes_of_ranking,
+    per_user,
+    ranks_of,
+    share,
+    users_of_every_kind,
+    where_relevant,
+)
 from recattn_mini.metrics.ndcg import ndcg, ndcg_numpy
 
 LEVEL, MINUTES = "medium", 10
@@ -16,7 +24,7 @@ HINTS = (
     "dcg = (gains[:, :k] / log2(r + 1)).sum(1); ideal: the same of judged sorted downwards; the ratio, NaN for 0 / 0.",
 )
 FORBIDDEN = ("sklearn.metrics.ndcg_score", "sklearn.metrics.dcg_score")
-inputs = cases
+inputs = users_of_every_kind
 
 
 def expected(gains, judged, k):
@@ -28,9 +36,9 @@ def expected(gains, judged, k):
     return per_user(lambda g, j, k: dcg(g) / dcg(sorted(j, reverse=True)), gains, judged, k)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -40,13 +48,15 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "discounted by log₂(rank + 1), by the best min(R, k) of all judged items"
-    _agrees(f, "lists", "one hit each", "views", "one")
+    "discounted by log₂(rank + 1), by the best min(R, k) of all judged items; also on views and equal sizes"
+    _agrees(
+        f, "lists", "the first place", "one hit each", "the whole list", "no hit", "views", "all sizes equal", "one"
+    )
 
 
-def check_whole_list(f):
-    "the same when k is the whole list or beyond it: the ideal list does not end where ours does"
-    _agrees(f, "the whole list", "a list that ends before k", "no hit")
+def check_short_list(f):
+    "the same when the list ends before k: the ideal list does not end where ours does"
+    _agrees(f, "a list that ends before k")
 
 
 def check_grades(f):
@@ -59,158 +69,110 @@ def check_nothing_relevant(f):
     _agrees(f, "nothing relevant")
 
 
-def _dcg(values, k, discount=lambda r: torch.log2(r + 1)):
-    top = values[:, :k].double()
-    return (top / discount(torch.arange(1, top.shape[1] + 1, dtype=torch.float64))).sum(1)
+def log_of_next(ranks):
+    return (ranks + 1).log2()
 
 
-def _sorted(judged):
-    return judged.double().sort(1, descending=True).values
+def linear(gains):
+    return gains.double()
 
 
-def _ratio(dcg, ideal):
-    return dcg / torch.where(ideal == 0, torch.nan, ideal)
+def best(gains, judged, k):
+    """The k largest of judged, largest first."""
+    return judged.sort(1, descending=True).values[:, :k]
 
 
-@wrong("ranks are counted from 0: log₂(r + 1) with r from 1, or log₂(r + 2) with r from 0")
-def rank_from_zero(gains, judged, k):
-    return _ratio(*(_dcg(x, k, lambda r: torch.log2(r)) for x in (gains, _sorted(judged))))
+def answer(gains, judged, k, *, gain=linear, of_best=None, discount=log_of_next, ideal=best, divide=share):
+    def dcg(top):
+        return (top / discount(ranks_of(top))).sum(1)
+
+    gained, possible = gain(gains[:, :k]), (of_best or gain)(ideal(gains, judged, k))
+    return where_relevant(judged, divide(dcg(gained), dcg(possible)))
 
 
-@wrong("discounted by log₂(rank + 2): the first place is divided by log₂ 2 = 1")
-def one_too_many(gains, judged, k):
-    return _ratio(*(_dcg(x, k, lambda r: torch.log2(r + 2)) for x in (gains, _sorted(judged))))
+def _dcg(values, k):
+    return (values[:, :k] / log_of_next(ranks_of(values[:, :k]))).sum(1)
 
 
-@wrong("discounted by the rank itself: NDCG's discount is a logarithm")
-def by_rank(gains, judged, k):
-    return _ratio(*(_dcg(x, k, lambda r: r) for x in (gains, _sorted(judged))))
+RELEVANCE = ["grade_one_only", "hits_of_grade_one", "from_one_up", "above_one", "everything_relevant"]
+RANKING = mistakes_of_ranking(ndcg, without=[*RELEVANCE, "judged_cut"])
+DIVIDING = mistakes_of_dividing(_dcg, lambda judged, k: _dcg(best(None, judged, k), k))
+rank_from_zero = but(
+    answer,
+    "ranks are counted from 0, and log₂ 1 is 0: log₂(r + 1) with r from 1, log₂(r + 2) from 0",
+    discount=torch.log2,
+)
+one_too_many = but(
+    answer, "discounted by log₂(rank + 2): the first place is divided by 1", discount=lambda ranks: (ranks + 2).log2()
+)
+one_plus_logarithm = but(
+    answer, "discounted by 1 + log₂(rank): it is log₂(rank + 1)", discount=lambda ranks: 1 + ranks.log2()
+)
+second_undiscounted = but(
+    answer,
+    "the second place is undiscounted (as in 2002): divide by log₂ 3",
+    discount=lambda ranks: ranks.log2().clamp_min(1),
+)
+by_rank = but(answer, "discounted by the rank itself: NDCG's discount is a logarithm", discount=lambda ranks: ranks)
+by_root = but(answer, "discounted by the rank's root: NDCG's discount is a logarithm", discount=torch.sqrt)
+no_discount = but(
+    answer, "no discount: every place counts alike, so that is a recall of gains", discount=torch.ones_like
+)
+multiplied = but(answer, "multiplied by the logarithm: divide by it", discount=lambda ranks: 1 / log_of_next(ranks))
+ideal_beyond_k = but(
+    answer,
+    "the ideal list has no cutoff: it has k places, like ours",
+    ideal=lambda gains, judged, k: best(gains, judged, judged.shape[1]),
+)
+ideal_of_k_ones = but(
+    answer,
+    "the ideal list is k ones: only min(R, k) items are relevant",
+    ideal=lambda gains, judged, k: torch.ones(len(judged), k),
+)
+ideal_of_relevant_ones = but(
+    answer,
+    "the ideal list is min(R, k) ones: right for gains of 0 and 1, but grades count as they are. Sort judged",
+    ideal=lambda gains, judged, k: best(gains, (judged > 0).double(), k),
+)
+ideal_of_the_best_grade = but(
+    answer,
+    "the ideal list has the best grade in each of its min(R, k) places: it has the k largest of judged",
+    ideal=lambda gains, judged, k: best(gains, (judged > 0) * judged.amax(1, keepdim=True), k),
+)
+ideal_not_sorted = but(
+    answer, "the ideal list is judged as it comes: sort it, best first", ideal=lambda gains, judged, k: judged[:, :k]
+)
+ideal_ascending = but(
+    answer, "the ideal list has the worst first: sort down", ideal=lambda gains, judged, k: judged.sort(1).values[:, :k]
+)
+ideal_cut_then_sorted = but(
+    answer,
+    "judged is cut at k, then sorted: sort, then cut",
+    ideal=lambda gains, judged, k: best(gains, judged[:, :k], k),
+)
+ideal_as_short_as_the_list = but(
+    answer,
+    "the ideal list is cut where ours ends: it may be longer",
+    ideal=lambda gains, judged, k: best(gains, judged, min(k, gains.shape[1])),
+)
+binary = but(answer, "binary gains: a grade of 3 is worth 3", gain=lambda gains: (gains > 0).double())
+exponential = but(
+    answer, "gains 2^g - 1: that is ndcg_exponential. Take them as they are", gain=lambda gains: 2 ** linear(gains) - 1
+)
+exponential_on_one_side = but(
+    answer,
+    "only the list's gains are 2^g - 1: take all as they are",
+    gain=lambda gains: 2 ** linear(gains) - 1,
+    of_best=linear,
+)
+cut_to_whole_numbers = but(
+    answer, "gains are cut to whole numbers: 0.5 becomes 0. Make them float64", gain=lambda gains: gains.long()
+)
 
 
-@wrong("no discount: every place counts alike, so that is a recall of gains")
-def no_discount(gains, judged, k):
-    return _ratio(*(_dcg(x, k, lambda r: torch.ones_like(r)) for x in (gains, _sorted(judged))))
-
-
-@wrong("the ideal list holds what the list found only: what was never ranked is forgiven. Sort judged")
-def ideal_of_the_list(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(gains), k)).nan_to_num(0) + 0 * _ratio(judged.sum(1), judged.sum(1))
-
-
-@wrong("the ideal list holds what the list found only, so that a list that found nothing is 0 / 0. Sort judged")
-def ideal_of_the_list_and_nan(gains, judged, k):
-    return _dcg(gains, k) / _dcg(_sorted(gains), k)
-
-
-@wrong("the ideal list holds all relevant items: it has k places as well")
-def ideal_beyond_k(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(judged), judged.shape[1]))
-
-
-@wrong("the ideal list has k full places, as if there were k relevant items: it has the min(R, k) that exist")
-def ideal_of_k_ones(gains, judged, k):
-    return _dcg(gains, k) / _dcg(torch.ones(len(judged), k), k) + 0 * _ratio(judged.sum(1), judged.sum(1))
-
-
-@wrong("the ideal list is judged as it comes: sort it, the best first")
-def ideal_not_sorted(gains, judged, k):
-    return _dcg(gains, k) / _dcg(judged, k) + 0 * _ratio(judged.sum(1), judged.sum(1))
-
-
-@wrong("the ideal list has the worst first: sort downwards")
-def ideal_ascending(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(judged).flip(1), k))
-
-
-@wrong("the ideal list is cut where ours ends: it has min(R, k) places")
-def ideal_as_short_as_the_list(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(judged), min(k, gains.shape[1])))
-
-
-@wrong("binary gains: a grade of 3 is worth 3")
-def binary(gains, judged, k):
-    return _ratio(_dcg(gains > 0, k), _dcg(_sorted((judged > 0).double()), k))
-
-
-@wrong("gains 2^g - 1: that is ndcg_exponential. Take them as they are")
-def exponential(gains, judged, k):
-    return _ratio(_dcg(2 ** gains.double() - 1, k), _dcg(_sorted(2 ** judged.double() - 1), k))
-
-
-@wrong("only the list's gains are 2^g - 1, the ideal's are not")
-def exponential_on_one_side(gains, judged, k):
-    return _ratio(_dcg(2 ** gains.double() - 1, k), _dcg(_sorted(judged), k))
-
-
-@wrong("the list is sorted by gain before it is discounted: then every order is ideal")
-def list_sorted(gains, judged, k):
-    return _ratio(_dcg(_sorted(gains), k), _dcg(_sorted(judged), k))
-
-
-@wrong("DCG that is not divided by the ideal")
-def not_normalised(gains, judged, k):
-    return _dcg(gains, k) + 0 * _ratio(judged.sum(1), judged.sum(1))
-
-
-@wrong("no cutoff: places below k do not count, in neither list")
-def no_cutoff(gains, judged, k):
-    return _ratio(_dcg(gains, gains.shape[1]), _dcg(_sorted(judged), judged.shape[1]))
-
-
-@wrong("ratio of the sums over users (micro): every user is a figure of their own")
-def micro(gains, judged, k):
-    return _ratio(_dcg(gains, k).sum(), _dcg(_sorted(judged), k).sum()) + 0 * _ratio(judged.sum(1), judged.sum(1))
-
-
-@wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
-def zero_where_nothing(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(judged), k)).nan_to_num(0)
-
-
-@wrong("a user with nothing relevant gets 1, as a perfect list. NaN says that there was nothing to find")
-def one_where_nothing(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(judged), k)).nan_to_num(1)
-
-
-@wrong("one number for all users: a figure for each is asked, the mean is taken later")
-def one_number(gains, judged, k):
-    return ndcg(gains, judged, k).nanmean()
-
-
-@wrong("axes of size 1 are squeezed away: one user has a figure as well")
-def squeezed(gains, judged, k):
-    return ndcg(gains, judged, k).squeeze()
-
-
-@wrong("gains are cut to whole numbers: 0.5 becomes 0. Make them float64")
-def cut_to_whole_numbers(gains, judged, k):
-    return ndcg(gains.long(), judged.long(), k)
-
-
-@wrong("k discounts whatever the length of the list: it may end before k. Take as many as there are places")
-def as_many_discounts_as_k(gains, judged, k):
-    discounts = 1 / torch.arange(2, k + 2, dtype=torch.float64).log2()
-    return _ratio(gains[:, :k].double() @ discounts, _sorted(judged)[:, :k] @ discounts)
-
-
-@wrong("a small constant in the divisor: every figure is a little too low, and NaN has become 0")
-def epsilon(gains, judged, k):
-    return _dcg(gains, k) / (_dcg(_sorted(judged), k) + 1e-6)
-
-
-@wrong("1 - NDCG (as torchrec reports by default): a perfect list has 1")
-def one_minus(gains, judged, k):
-    return 1 - ndcg(gains, judged, k)
-
-
-@wrong("the first two places are both undiscounted, as in the paper of 2002: here the second is divided by log₂ 3")
-def second_undiscounted(gains, judged, k):
-    return _ratio(*(_dcg(x, k, lambda r: torch.log2(r).clamp_min(1)) for x in (gains, _sorted(judged))))
-
-
-@wrong("the ideal list holds what the first k places found only: what was missed is forgiven. Sort judged")
-def ideal_of_the_hits(gains, judged, k):
-    return _ratio(_dcg(gains, k), _dcg(_sorted(gains[:, :k]), k)).nan_to_num(0) + 0 * ndcg(gains, judged, k)
+@wrong("k - 1 places, in the ideal list too: range(1, k) ends before k")
+def both_one_place_short(gains, judged, k):
+    return share(_dcg(gains, k - 1), _dcg(best(gains, judged, k - 1), k))
 
 
 @right
@@ -221,4 +183,4 @@ def a_loop(gains, judged, k):
 @right
 def natural_logarithms(gains, judged, k):
     """The base cancels."""
-    return _ratio(*(_dcg(x, k, lambda r: torch.log(r + 1)) for x in (gains, _sorted(judged))))
+    return answer(gains, judged, k, discount=lambda ranks: (ranks + 1).log())

@@ -1,8 +1,10 @@
 """Spec of novelty: the mean of -log₂ popularity over each user's list, over what is in it."""
 
+import math
+
 import torch
 
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, teaching, wrong
 from recattn_mini.metrics.novelty import novelty, novelty_numpy
 
 LEVEL, MINUTES = "easy", 10
@@ -12,9 +14,10 @@ HINTS = (
     "bits = -log2(popularity)[items], 0 where items is -1; the sum over the last axis, divided by the number of items "
     "that are there; NaN where there is none.",
 )
-FORBIDDEN = ()
+FORBIDDEN: tuple[str, ...] = ()
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     popularity = float64([0.5, 0.02, 0.3, 0.75, 0.004, 0.11, 0.9, 0.06, 0.25, 0.001, 0.4])
     full = torch.tensor([[0, 6, 3], [4, 9, 1], [10, 5, 2], [3, 7, 8], [6, 0, 10]])
@@ -22,11 +25,21 @@ def inputs() -> dict[str, tuple]:
     return {
         "full lists": (full, popularity),
         "a view": (full.T[:2, 1:], popularity.repeat_interleave(2)[::2]),
+        "all sizes equal": (torch.tensor([[2, 0, 1], [0, 1, -1], [1, 2, 0]]), popularity[:3]),
         "one item": (torch.tensor([[5]]), popularity),
         "lists that end": (ended, popularity),
         "no list": (torch.tensor([[-1, -1], [4, 0]]), popularity),
         "very rare": (torch.tensor([[0, 2, 1, 3], [2, 0, 3, 1]]), float64([1e-120, 0.5, 1e-130, 1e-140, 0.2])),
         "known to all": (torch.tensor([[2, 0], [1, 2]]), float64([1, 0.5, 1])),
+    }
+
+
+def refused() -> dict[str, tuple]:
+    """Inputs that the docstring calls a ValueError."""
+    popularity = float64([0.5, 0.25, 0])
+    return {
+        "an item of popularity 0": (torch.tensor([[0, 2], [1, 0]]), popularity),
+        "an item of popularity 0 in nobody's list": (torch.tensor([[0, 1], [1, 0]]), popularity),
     }
 
 
@@ -51,7 +64,7 @@ def check_worked_example(f):
 @teaching
 def check_full_lists(f):
     "the mean of the items' bits, for each user; of a view, and of a list of one"
-    _agrees(f, "full lists", "a view", "one item")
+    _agrees(f, "full lists", "a view", "all sizes equal", "one item")
 
 
 def check_lists_that_end(f):
@@ -74,155 +87,171 @@ def check_known_to_all(f):
     _agrees(f, "known to all")
 
 
-def _bits(popularity):
-    return -popularity.log2()
+def listed(bits, items):
+    """The sum of what is listed of `bits`, one an item."""
+    return (bits[items.clamp_min(0)] * (items >= 0)).sum(1)
 
 
-def _listed(values, items, empty=torch.nan):
-    """The mean over what is listed of values, one an item."""
-    listed = items >= 0
-    length = listed.sum(1).double()
-    return (values[items.clamp_min(0)] * listed).sum(1) / torch.where(length == 0, empty, length)
+def length(items):
+    return (items >= 0).sum(1).double()
 
 
-@wrong("the natural logarithm: bits are logarithms to the base 2")
-def in_nats(items, popularity):
-    return _listed(-popularity.log(), items)
+def mean(total, length):
+    return total / torch.where(length == 0, torch.nan, length)
 
 
-@wrong("the logarithm to the base 10: bits are logarithms to the base 2")
-def to_the_base_ten(items, popularity):
-    return _listed(-popularity.log10(), items)
+def answer(items, popularity, *, bits=lambda p: -p.log2(), total=listed, over=length, divide=mean, unknown=None):
+    if popularity.min() <= 0 and not unknown:
+        raise ValueError("unknown to all")
+    of_items = bits((unknown(popularity) if unknown else popularity).double())
+    return divide(total(of_items, items), over(items))
 
 
-@wrong("the minus is missing: what few know is what surprises")
-def minus_forgotten(items, popularity):
-    return _listed(-_bits(popularity), items)
+in_nats = but(answer, "the natural logarithm: bits are logarithms to the base 2", bits=lambda p: -p.log())
+to_the_base_ten = but(
+    answer, "the logarithm to the base 10: bits are logarithms to the base 2", bits=lambda p: -p.log10()
+)
+minus_forgotten = but(answer, "the minus is missing: what few know is what surprises", bits=torch.log2)
+mean_popularity = but(answer, "the mean popularity: novelty is the mean of -log₂ of it", bits=lambda p: p)
+one_minus_popularity = but(
+    answer, "the mean of 1 - popularity: rare and very rare are the same there. Take -log₂", bits=lambda p: 1 - p
+)
+reciprocal = but(answer, "the mean of 1 / popularity: one rare item is all of it. Take -log₂", bits=lambda p: 1 / p)
+entropy = but(
+    answer, "weighted by popularity, an entropy: in a list every item counts alike", bits=lambda p: -p * p.log2()
+)
+share_of_interactions = but(
+    answer, "popularity is divided by its sum: it is a share of users already", bits=lambda p: -(p / p.sum()).log2()
+)
+share_of_the_best_known = but(
+    answer, "popularity is divided by the largest: it is a share already", bits=lambda p: -(p / p.max()).log2()
+)
+normalised = but(
+    answer, "divided by log₂ n: the bits themselves are asked", bits=lambda p: -p.log2() / math.log2(len(p))
+)
+kept_above_a_floor = but(
+    answer, "popularity is kept above 1e-9: rarer is more novel still", bits=lambda p: -p.clamp_min(1e-9).log2()
+)
+kept_from_zero = but(
+    answer,
+    "popularity 0 becomes 1e-12: it is a ValueError",
+    bits=lambda p: -p.clamp_min(1e-12).log2(),
+    unknown=lambda p: p,
+)
+epsilon_in_the_logarithm = but(
+    answer, "a small constant in the logarithm: popularity is above 0, it needs none", bits=lambda p: -(p + 1e-6).log2()
+)
+infinite = but(
+    answer, "an item that nobody knows has infinite bits here: popularity 0 is a ValueError", unknown=lambda p: p
+)
+summed = but(
+    answer,
+    "a sum: take the mean, of any length",
+    divide=lambda total, length: torch.where(length == 0, torch.nan, total),
+)
+summed_and_zero = but(
+    answer, "a sum, 0 for an empty list: take the mean, NaN if there is no item", divide=lambda total, length: total
+)
+zero_for_nothing = but(
+    answer, "an empty list gives 0: give it NaN", divide=lambda total, length: total / length.clamp_min(1)
+)
+log_of_the_mean = but(
+    answer,
+    "the logarithm of the mean: take the mean of the logarithms, or one popular item hides the rare ones",
+    bits=lambda p: p,
+    divide=lambda total, length: -mean(total, length).log2(),
+)
+padding_is_the_last = but(
+    answer,
+    "-1 as an index reads the popularity of the last item: leave it out of the sum and of the number",
+    total=lambda bits, items: bits[items].mean(1),
+    divide=lambda total, length: total,
+)
+padding_in_the_sum = but(
+    answer, "-1 reads the last item's bits into the sum: leave it out", total=lambda bits, items: bits[items].sum(1)
+)
+item_zero_left_out = but(
+    answer,
+    "item 0 is left out as if it were padding (items > 0): only -1 is none",
+    total=lambda bits, items: listed(bits, torch.where(items > 0, items, -1)),
+    over=lambda items: (items > 0).sum(1).double(),
+)
+nan_where_padded = but(
+    answer,
+    "a -1 makes its list NaN: leave it out of the mean",
+    total=lambda bits, items: torch.where(items >= 0, bits[items], torch.nan).sum(1),
+)
+over_k = but(
+    answer,
+    "divided by k: a list that has ended early has fewer items. Divide by their number",
+    divide=lambda total, length: total * torch.where(length == 0, torch.nan, 1),
+    total=lambda bits, items: listed(bits, items) / items.shape[1],
+)
+over_k_and_zero = but(
+    answer,
+    "divided by k, and 0 for an empty list: divide by the number of items that are there, NaN if there is none",
+    total=lambda bits, items: listed(bits, items) / items.shape[1],
+    divide=lambda total, length: total,
+)
+zero_bits_left_out = but(
+    answer,
+    "items of 0 bits are left out of the mean: known to all is still in the list",
+    total=lambda bits, items: listed(bits, items) / listed((bits != 0).double(), items),
+    divide=lambda total, length: total,
+)
+log_of_a_product = but(
+    answer,
+    "the logarithm of a product: of rare items it is 0, and its logarithm infinite. Sum the logarithms",
+    bits=lambda p: p,
+    total=lambda p, items: -torch.where(items >= 0, p[items], 1).prod(1).log2(),
+)
+over_users = but(
+    answer,
+    "the mean runs over users, one figure a place: take it over the items of a list, the last axis",
+    total=lambda bits, items: bits[items].mean(0),
+    divide=lambda total, length: total,
+)
+axis_kept = but(
+    answer, "the list's axis is kept: the result is (u)", divide=lambda total, length: mean(total, length)[:, None]
+)
+lists_left_out = but(
+    answer,
+    "empty lists are dropped: keep their place, with NaN",
+    divide=lambda total, length: (total / length)[length > 0],
+)
+pooled = but(
+    answer,
+    "one figure for all items: one for each user is asked",
+    divide=lambda total, length: total.sum() / length.sum(),
+)
+pooled_for_each = but(
+    answer,
+    "one figure for all, said of each user: take the mean over the user's own list",
+    divide=lambda total, length: (total.sum() / length.sum()).expand(len(total)).clone(),
+)
+mean_for_all = but(
+    answer,
+    "the mean over users: a figure for each is asked",
+    divide=lambda total, length: mean(total, length).nanmean(),
+)
 
 
-@wrong("the mean popularity: novelty is the mean of -log₂ of it")
-def mean_popularity(items, popularity):
-    return _listed(popularity, items)
-
-
-@wrong("the mean of 1 - popularity: rare and very rare are the same there. Take -log₂")
-def one_minus_popularity(items, popularity):
-    return _listed(1 - popularity, items)
-
-
-@wrong("the logarithm of the mean: take the mean of the logarithms, or one popular item hides the rare ones")
-def log_of_the_mean(items, popularity):
-    return _bits(_listed(popularity, items))
-
-
-@wrong("weighted by popularity: that is an entropy. In a list every item counts alike")
-def entropy(items, popularity):
-    return _listed(popularity * _bits(popularity), items)
-
-
-@wrong("popularity is divided by its sum: it is the share of users who know the item, leave it as it is")
-def share_of_interactions(items, popularity):
-    return _listed(_bits(popularity / popularity.sum()), items)
-
-
-@wrong("divided by log₂ n: bits are asked for, not a share of the most there could be")
-def normalised(items, popularity):
-    return _listed(_bits(popularity), items) / float64(len(popularity)).log2()
-
-
-@wrong("a sum: long lists get more. Take the mean")
-def summed(items, popularity):
-    listed = items >= 0
-    bits = (_bits(popularity)[items.clamp_min(0)] * listed).sum(1)
-    return torch.where(listed.any(1), bits, torch.nan)
-
-
-@wrong("a sum, and 0 for an empty list: take the mean over what is there, NaN if that is nothing")
-def summed_and_zero(items, popularity):
-    return (_bits(popularity)[items.clamp_min(0)] * (items >= 0)).sum(1)
-
-
-@wrong("-1 as an index reads the popularity of the last item: leave it out of the sum and of the number")
-def padding_is_the_last(items, popularity):
-    return _bits(popularity)[items].mean(1)
-
-
-@wrong("-1 reads the last item's bits into the sum: the number of items is right, the sum is not")
-def padding_in_the_sum(items, popularity):
-    length = (items >= 0).sum(1).double()
-    return _bits(popularity)[items].sum(1) / torch.where(length == 0, torch.nan, length)
-
-
-@wrong("divided by k: a list that has ended early has fewer items. Divide by their number")
-def over_k(items, popularity):
-    bits = (_bits(popularity)[items.clamp_min(0)] * (items >= 0)).sum(1) / items.shape[1]
-    return torch.where((items >= 0).any(1), bits, torch.nan)
-
-
-@wrong("divided by k, and 0 for an empty list: divide by the number of items that are there, NaN if there is none")
-def over_k_and_zero(items, popularity):
-    return (_bits(popularity)[items.clamp_min(0)] * (items >= 0)).mean(1)
-
-
-@wrong("one -1 makes the whole list NaN: leave it out of the mean")
-def nan_where_padded(items, popularity):
-    return torch.where(items >= 0, _bits(popularity)[items], torch.nan).mean(1)
-
-
-@wrong("an empty list gives 0: there is nothing to measure, NaN")
-def zero_for_nothing(items, popularity):
-    return _listed(_bits(popularity), items, empty=1.0)
-
-
-@wrong("the mean runs over users, one figure a place: take it over the items of a list, the last axis")
-def over_users(items, popularity):
-    return _bits(popularity)[items].mean(0)
-
-
-@wrong("the list's axis is kept, with size 1: one figure a user is asked for, (u)")
-def axis_kept(items, popularity):
-    return _listed(_bits(popularity), items)[:, None]
-
-
-@wrong("one figure for all: a figure for each user is asked for, the mean over users comes later")
-def pooled(items, popularity):
-    return _bits(popularity)[items[items >= 0]].mean()
-
-
-@wrong("one figure for all, said of each user: take the mean over the user's own list")
-def pooled_for_each(items, popularity):
-    return _bits(popularity)[items[items >= 0]].mean().expand(len(items)).clone()
-
-
-@wrong("the logarithm of a product: of rare items it is 0, and its logarithm infinite. Sum the logarithms")
-def log_of_a_product(items, popularity):
-    listed = items >= 0
-    product = torch.where(listed, popularity[items], 1).prod(1)
-    length = listed.sum(1).double()
-    return _bits(product) / torch.where(length == 0, torch.nan, length)
-
-
-@wrong("popularity is kept above 1e-9: it is above 0 already, and rarer still is more novel still")
-def kept_above_a_floor(items, popularity):
-    return _listed(_bits(popularity.clamp_min(1e-9)), items)
-
-
-@wrong("a small constant in the logarithm: popularity is above 0, it needs none")
-def epsilon_in_the_logarithm(items, popularity):
-    return _listed(_bits(popularity + 1e-6), items)
-
-
-@wrong("items of 0 bits are left out of the mean: known to all is still in the list")
-def zero_bits_left_out(items, popularity):
-    bits = torch.where(items >= 0, _bits(popularity)[items], 0)
-    return bits.sum(1) / (bits != 0).sum(1)
+@wrong("only the popularity of what is listed is looked at: one of 0 is a ValueError, listed or not")
+def unlisted_unchecked(items, popularity):
+    if (popularity[items[items >= 0]] == 0).any():
+        raise ValueError("unknown to all")
+    return infinite(items, popularity)
 
 
 @right
 def by_nanmean(items, popularity):
-    return torch.where(items >= 0, _bits(popularity)[items], torch.nan).nanmean(1)
+    if (popularity == 0).any():
+        raise ValueError("unknown to all")
+    return torch.where(items >= 0, -popularity.double().log2()[items], torch.nan).nanmean(1)
 
 
 @right
 def user_by_user(items, popularity):
-    return torch.stack([(1 / popularity[row[row >= 0]]).log2().mean() for row in items])
+    if min(popularity.tolist()) <= 0:
+        raise ValueError("unknown to all")
+    return torch.stack([(1 / popularity[row[row >= 0]].double()).log2().mean() for row in items])

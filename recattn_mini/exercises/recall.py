@@ -2,8 +2,16 @@
 
 import torch
 
-from recattn_mini.exercises._lists import cases, per_user, relevant
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, float64, right, same, teaching
+from recattn_mini.exercises.spec.ranking import (
+    hits_in,
+    mistakes_of_dividing,
+    mistakes_of_ranking,
+    per_user,
+    relevant_of,
+    share,
+    users_of_every_kind,
+)
 from recattn_mini.metrics.recall import recall, recall_numpy
 
 LEVEL, MINUTES = "easy", 3
@@ -14,7 +22,7 @@ HINTS = (
     "(gains[:, :k] > 0).sum(1) / (judged > 0).sum(1), and NaN where the divisor is 0: there was nothing to find.",
 )
 FORBIDDEN: tuple[str, ...] = ()
-inputs = cases
+inputs = users_of_every_kind
 
 
 def expected(gains, judged, k):
@@ -22,9 +30,9 @@ def expected(gains, judged, k):
     return per_user(lambda g, j, k: sum(x > 0 for x in g[:k]) / sum(x > 0 for x in j), gains, judged, k)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -34,11 +42,12 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "counts within the first k places, by all relevant items; also on views and on one user"
-    _agrees(f, "lists", "one hit each", "the whole list", "no hit", "views", "one")
+    "counts within the first k places, by all relevant items; also on views, on equal sizes, on one user"
+    _agrees(
+        f, "lists", "the first place", "one hit each", "the whole list", "no hit", "views", "all sizes equal", "one"
+    )
 
 
-@teaching
 def check_short_list(f):
     "a list that ends before k has missed the rest"
     _agrees(f, "a list that ends before k")
@@ -54,100 +63,62 @@ def check_nothing_relevant(f):
     _agrees(f, "nothing relevant")
 
 
-def _hits(gains, k):
-    return (gains[:, :k] > 0).sum(1).double()
+def answer(gains, judged, k, *, gained=hits_in, possible=relevant_of, divide=share):
+    return divide(gained(gains, k), possible(judged, k))
 
 
-@wrong("that is the hit rate: whether anything was found. Recall is how much of it")
-def hit_rate_instead(gains, judged, k):
-    return (_hits(gains, k) > 0).double() + 0 * relevant(judged)
-
-
-@wrong("divided by k: that is precision")
-def precision_instead(gains, judged, k):
-    return _hits(gains, k) / k + 0 * relevant(judged)
-
-
-@wrong("divided by min(k, R): a capped recall, which is another metric. Divide by R")
-def capped(gains, judged, k):
-    return _hits(gains, k) / relevant(judged).clamp_max(k)
-
-
-@wrong("divided by the relevant items in the list: what was never ranked is missing from R. Count judged")
-def relevant_in_the_list(gains, judged, k):
-    return (_hits(gains, k) / (gains > 0).sum(1)).nan_to_num(0) + 0 * relevant(judged)
-
-
-@wrong("no cutoff: all places count, not the first k")
-def no_cutoff(gains, judged, k):
-    return _hits(gains, gains.shape[1]) / relevant(judged)
-
-
-@wrong("k - 1 places: a slice up to k holds k")
-def one_place_short(gains, judged, k):
-    return _hits(gains, k - 1) / relevant(judged)
-
-
-@wrong("k + 1 places")
-def one_place_more(gains, judged, k):
-    return _hits(gains, k + 1) / relevant(judged)
-
-
-@wrong("pooled over users (micro): every user is a figure of their own")
-def micro(gains, judged, k):
-    count = (judged > 0).sum(1)
-    return torch.where(count == 0, torch.nan, _hits(gains, k).sum() / count.sum())
-
-
-@wrong("grades are added up: count items, with > 0")
-def grades_added(gains, judged, k):
-    total = judged.sum(1).double()
-    return gains[:, :k].sum(1) / torch.where(total == 0, torch.nan, total)
-
-
-@wrong("only grade 1 counts as relevant: anything above 0 does")
-def grade_one_only(gains, judged, k):
-    return (gains[:, :k] == 1).sum(1) / relevant(judged)
-
-
-@wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
-def zero_where_nothing(gains, judged, k):
-    return (_hits(gains, k) / relevant(judged)).nan_to_num(0)
-
-
-@wrong("a user with nothing relevant gets 1. NaN says that there was nothing to find")
-def one_where_nothing(gains, judged, k):
-    return (_hits(gains, k) / relevant(judged)).nan_to_num(1)
-
-
-@wrong("a list shorter than k is scaled up as if the missing places were as good as the others")
-def scaled_up(gains, judged, k):
-    return _hits(gains, k) / relevant(judged) * max(1, k / gains.shape[1])
-
-
-@wrong("one number for all users: a figure for each is asked, the mean is taken later")
-def one_number(gains, judged, k):
-    return recall(gains, judged, k).nanmean()
-
-
-@wrong("axes of size 1 are squeezed away: one user has a figure as well")
-def squeezed(gains, judged, k):
-    return recall(gains, judged, k).squeeze()
-
-
-@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
-def from_one_up(gains, judged, k):
-    return recall((gains >= 1).double(), (judged >= 1).double(), k)
-
-
-@wrong("divided by the width of judged: its zeros are padding or items that are not relevant. Count those above 0")
-def by_width(gains, judged, k):
-    return _hits(gains, k) / judged.shape[1] + 0 * relevant(judged)
-
-
-@wrong("place k is looked up in the running count: a list may end before k")
-def running_count(gains, judged, k):
-    return (gains > 0).cumsum(1)[:, k - 1] / relevant(judged)
+RANKING = mistakes_of_ranking(recall)
+DIVIDING = mistakes_of_dividing(hits_in, relevant_of, without=["by_what_was_found"])  # which is the hit rate
+hit_rate_instead = but(
+    answer,
+    "that is the hit rate: recall is how much was found",
+    divide=lambda hits, relevant: share((hits > 0) * relevant, relevant),
+)
+capped = but(
+    answer,
+    "divided by min(k, R): capped recall. Divide by R",
+    possible=lambda judged, k: relevant_of(judged).clamp_max(k),
+)
+grades_added = but(
+    answer,
+    "grades are added up, found by all: count items, with > 0",
+    gained=lambda gains, k: gains[:, :k].sum(1).double(),
+    possible=lambda judged, k: judged.sum(1).double(),
+)
+grades_by_number = but(
+    answer,
+    "grades are added up and divided by the number of items, so that it can be above 1: count hits, with > 0",
+    gained=lambda gains, k: gains[:, :k].sum(1).double(),
+)
+padding_counted = but(
+    answer,
+    "divided by the width of judged: it is padded with 0, count what is above",
+    possible=lambda judged, k: torch.full((len(judged),), judged.shape[1], dtype=torch.float64),
+    divide=lambda hits, width: hits / width,
+)
+precision_instead = but(
+    answer,
+    "divided by k: that is precision",
+    gained=lambda gains, k: hits_in(gains, k) / k,
+    divide=lambda hits, relevant: share(hits * relevant, relevant),
+)
+precision_with_zero = but(
+    answer,
+    "divided by k, for users with nothing relevant too: that is precision. Divide by R, NaN where it is 0",
+    gained=lambda gains, k: hits_in(gains, k) / k,
+    divide=lambda hits, relevant: hits,
+)
+precision_of_the_list = but(
+    answer,
+    "divided by the number of places looked at: that is precision",
+    gained=lambda gains, k: hits_in(gains, k) / min(k, gains.shape[1]),
+    divide=lambda hits, relevant: hits,
+)
+scaled_up = but(
+    answer,
+    "a list shorter than k is scaled up as if the missing places were as good as the others",
+    gained=lambda gains, k: hits_in(gains, k) * max(1, k / gains.shape[1]),
+)
 
 
 @right

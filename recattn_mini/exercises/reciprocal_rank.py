@@ -2,19 +2,28 @@
 
 import torch
 
-from recattn_mini.exercises._lists import cases, per_user
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec.ranking import (
+    mistakes_of_ranking,
+    per_user,
+    ranks_of,
+    relevant_of,
+    users_of_every_kind,
+    where_relevant,
+)
 from recattn_mini.metrics.reciprocal_rank import reciprocal_rank, reciprocal_rank_numpy
 
 LEVEL, MINUTES = "easy", 5
 DIFFERENTIABLE = False
 HINTS = (
     "At which place does the first relevant item stand, counted from 1? And if there is none within k?",
-    "argmax of the hits gives the first True, counted from 0; of a row without any it gives 0 as well.",
-    "hits = gains[:, :k] > 0; hits.any(1) / (hits.argmax(1) + 1), and NaN where nothing in judged is above 0.",
+    "1 / rank is largest at the first hit. Or: argmax of the hits is the first one's place, counted from 0, and 0 too "
+    "if there is none.",
+    "hits = gains[:, :k] > 0; the largest of each row of hits / ranks, with ranks 1, 2, …; NaN where nothing in judged "
+    "is above 0.",
 )
 FORBIDDEN: tuple[str, ...] = ()
-inputs = cases
+inputs = users_of_every_kind
 
 
 def expected(gains, judged, k):
@@ -22,9 +31,9 @@ def expected(gains, judged, k):
     return per_user(lambda g, j, k: next((1 / r for r, x in enumerate(g[:k], 1) if x > 0), 0.0), gains, judged, k)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -34,8 +43,13 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "one by the rank of the first hit within the first k places; also for short lists, views, one user"
-    _agrees(f, "lists", "one hit each", "the whole list", "a list that ends before k", "views", "one")
+    "one by the rank of the first hit within the first k places; also on views, on equal sizes, on one user"
+    _agrees(f, "lists", "the first place", "one hit each", "the whole list", "views", "all sizes equal", "one")
+
+
+def check_short_list(f):
+    "a list may end before k"
+    _agrees(f, "a list that ends before k")
 
 
 @teaching
@@ -54,133 +68,85 @@ def check_nothing_relevant(f):
     _agrees(f, "nothing relevant")
 
 
-def _ranks(k):
-    return torch.arange(1, k + 1, dtype=torch.float64)
+def first(hits):
+    """The rank of each user's first hit, infinite where there is none."""
+    return torch.where(hits, ranks_of(hits), torch.inf).amin(1)
 
 
-def _defined(judged, values):
-    return torch.where((judged > 0).any(1), values, torch.nan)
+def answer(gains, judged, k, *, rank=lambda top: first(top > 0), figure=lambda top, rank: 1 / rank):
+    return where_relevant(judged, figure(gains[:, :k], rank(gains[:, :k])))
 
 
-def _first(gains, k):
-    hits = gains[:, :k] > 0
-    return hits.any(1).double() / (hits.byte().argmax(1) + 1)
+def _is_hit(top):
+    return (top > 0).any(1)
 
 
-@wrong("no hit counts as rank 1: argmax of a row of False is 0. Ask whether there is any")
-def argmax_of_no_hit(gains, judged, k):
-    return _defined(judged, 1 / ((gains[:, :k] > 0).byte().argmax(1) + 1).double())
-
-
-@wrong("ranks are counted from 0: the first place is rank 1")
-def from_zero(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, hits.any(1).double() / hits.byte().argmax(1))
-
-
-@wrong("ranks are counted from 2: add 1 to what argmax gives, not 2")
-def from_two(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, hits.any(1).double() / (hits.byte().argmax(1) + 2))
-
-
-@wrong("the last hit instead of the first")
-def last_hit(gains, judged, k):
-    return _defined(
-        judged, ((gains[:, :k] > 0) * _ranks(gains[:, :k].shape[1])).amax(1).reciprocal().nan_to_num(0, 0, 0)
-    )
+RANKING = mistakes_of_ranking(reciprocal_rank)
+argmax_of_no_hit = but(
+    answer, "no hit counts as rank 1: argmax of no True is 0", rank=lambda top: (top > 0).byte().argmax(1).double() + 1
+)
+from_zero = but(
+    answer, "ranks are counted from 0, and 1 / 0 is infinite: count from 1", figure=lambda top, rank: 1 / (rank - 1)
+)
+from_two = but(
+    answer, "ranks are counted from 2: add 1 to a place from 0, not 2", figure=lambda top, rank: 1 / (rank + 1)
+)
+last_hit = but(
+    answer,
+    "the last hit instead of the first",
+    rank=lambda top: torch.where(_is_hit(top), ((top > 0) * ranks_of(top)).amax(1), torch.inf),
+)
+summed = but(
+    answer, "summed over all hits: only the first counts", figure=lambda top, rank: ((top > 0) / ranks_of(top)).sum(1)
+)
+averaged = but(
+    answer,
+    "averaged over all hits: only the first counts",
+    figure=lambda top, rank: ((top > 0) / ranks_of(top)).sum(1) / (top > 0).sum(1).clamp_min(1),
+)
+just_below = but(
+    answer,
+    "no hit gets the rank after the list's end: it is 0",
+    figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, 1 / (top.shape[1] + 1)),
+)
+infinite_where_no_hit = but(
+    answer,
+    "no hit gets infinity, as 1 / 0: it is 0",
+    figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, torch.inf),
+)
+nan_where_no_hit = but(
+    answer, "no hit gets NaN: a miss is 0", figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, torch.nan)
+)
+best_grade = but(
+    answer,
+    "the best grade is looked for: any grade above 0 is a hit, the first one counts",
+    rank=lambda top: torch.where(_is_hit(top), top.argmax(1).double() + 1, torch.inf),
+)
+weighed_by_grade = but(
+    answer,
+    "weighed by the grade of the first hit: it is one by the rank",
+    figure=lambda top, rank: top.gather(1, (top > 0).byte().argmax(1)[:, None])[:, 0] / rank,
+)
+gain_by_rank = but(
+    answer, "the largest gain by its rank: any gain is one hit", figure=lambda top, rank: (top / ranks_of(top)).amax(1)
+)
+logarithm = but(answer, "discounted by log₂(rank + 1): that is NDCG", figure=lambda top, rank: 1 / (rank + 1).log2())
+the_rank = but(answer, "the rank itself: one by it", figure=lambda top, rank: torch.where(_is_hit(top), rank, 0))
+counted_from_the_end = but(
+    answer,
+    "the share of places that are left from the first hit on: it is one by its rank",
+    figure=lambda top, rank: torch.where(_is_hit(top), 1 - (rank - 1) / top.shape[1], 0),
+)
 
 
 @wrong("averaged over all relevant items (as FuxiCTR and MIND do): only the first counts")
 def all_relevant(gains, judged, k):
-    hits = gains[:, :k] > 0
-    relevant = (judged > 0).sum(1).double()
-    return (hits / _ranks(hits.shape[1])).sum(1) / torch.where(relevant == 0, torch.nan, relevant)
+    return summed(gains, judged, k) / relevant_of(judged)
 
 
-@wrong("summed over all hits: only the first counts")
-def summed(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, (hits / _ranks(hits.shape[1])).sum(1))
-
-
-@wrong("no cutoff: a first hit below place k is no hit")
-def no_cutoff(gains, judged, k):
-    return _defined(judged, _first(gains, gains.shape[1]))
-
-
-@wrong("a first hit at place k itself is lost: the first k places are 1 to k")
-def before_k(gains, judged, k):
-    return _defined(judged, _first(gains, k - 1 if k < gains.shape[1] else k))
-
-
-@wrong("no hit gets 1 / (k + 1), as if it stood just below: it is 0")
-def just_below(gains, judged, k):
-    return _defined(judged, torch.where((gains[:, :k] > 0).any(1), _first(gains, k), 1 / (k + 1)))
-
-
-@wrong("no hit gets NaN: NaN is for users with nothing to find, a miss is 0")
-def nan_where_no_hit(gains, judged, k):
-    return torch.where((gains[:, :k] > 0).any(1), _first(gains, k), torch.nan)
-
-
-@wrong("the best grade is looked for: any grade above 0 is a hit, the first one counts")
-def best_grade(gains, judged, k):
-    return _defined(judged, (gains[:, :k] > 0).any(1).double() / (gains[:, :k].double().argmax(1) + 1))
-
-
-@wrong("weighed by the grade of the first hit: it is one by the rank")
-def weighed_by_grade(gains, judged, k):
-    grade = gains[:, :k].gather(1, (gains[:, :k] > 0).byte().argmax(1)[:, None])[:, 0]
-    return _defined(judged, _first(gains, k) * grade)
-
-
-@wrong("discounted by log₂(rank + 1): that is NDCG")
-def logarithm(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, hits.any(1).double() / (hits.byte().argmax(1) + 2.0).double().log2())
-
-
-@wrong("the rank itself: one by it")
-def the_rank(gains, judged, k):
-    return _defined(judged, _first(gains, k).reciprocal().nan_to_num(0, 0, 0))
-
-
-@wrong("a user with nothing relevant gets 0, which pulls the mean down unseen. NaN says that there was nothing to find")
-def zero_where_nothing(gains, judged, k):
-    return _first(gains, k)
-
-
-@wrong("one number for all users: a figure for each is asked, the mean is taken later")
-def one_number(gains, judged, k):
-    return reciprocal_rank(gains, judged, k).nanmean()
-
-
-@wrong("axes of size 1 are squeezed away: one user has a figure as well")
-def squeezed(gains, judged, k):
-    return reciprocal_rank(gains, judged, k).squeeze()
-
-
-@wrong("only gains from 1 count as relevant: anything above 0 does, 0.5 too")
-def from_one_up(gains, judged, k):
-    return reciprocal_rank((gains >= 1).double(), (judged >= 1).double(), k)
-
-
-@wrong("k ranks whatever the length of the list: it may end before k. Take as many as there are places")
-def as_many_ranks_as_k(gains, judged, k):
-    return _defined(judged, ((gains[:, :k] > 0) / _ranks(k)).amax(1))
-
-
-@wrong("averaged over all hits: only the first counts")
-def averaged(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, (hits / _ranks(hits.shape[1])).sum(1) / hits.sum(1).clamp_min(1))
-
-
-@wrong("the largest gain by its rank: any gain above 0 is one hit")
-def gain_by_rank(gains, judged, k):
-    top = gains[:, :k].double()
-    return _defined(judged, (top / _ranks(top.shape[1])).amax(1))
+@wrong("NaN and zero by what the list holds: a user has NaN only where nothing in judged is above 0")
+def nan_where_nothing_listed(gains, judged, k):
+    return answer(gains, gains, k)
 
 
 @right
@@ -189,6 +155,6 @@ def a_loop(gains, judged, k):
 
 
 @right
-def by_maximum(gains, judged, k):
-    hits = gains[:, :k] > 0
-    return _defined(judged, (hits / _ranks(hits.shape[1])).amax(1))
+def by_argmax(gains, judged, k):
+    hits = (gains[:, :k] > 0).byte()
+    return where_relevant(judged, hits.amax(1).double() / (hits.argmax(1) + 1))

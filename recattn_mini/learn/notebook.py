@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from recattn_mini.exercises import answer_names
+from recattn_mini.learn import files
 
 YOUR_TURN = "your turn"
 MAGICS = {
     r"^([ \t]*)[%!?](?:.*\\\n)*.*": r"\1pass",  # %matplotlib inline, !ls, ?softmax; may be all that an `if` holds
     r"^([ \t]*)[\w.]+\?\??[ \t]*$": r"\1pass",  # softmax?
-    r"^([ \t]*[\w, ]+=)[ \t]*[%!].*": r"\1 None",  # lines = !ls
+    # lines = !ls; no two parts can take the same space, or 32,000 of them would take 22 s
+    r"^([ \t]*\w[\w, ]*=)[ \t]*[%!].*": r"\1 None",
 }
+HOPELESS = (SyntaxError, ValueError, RecursionError, MemoryError)  # what Python's parser makes of a text it refuses
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def code_cells(notebook: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]
 def text(cell: dict[str, Any]) -> str:
     """A cell's source; on disk it may be a list of lines. Where IPython's own syntax stands, the line numbers stay."""
     source = "".join(cell["source"])
-    with contextlib.suppress(SyntaxError, ValueError):
+    with contextlib.suppress(*HOPELESS):
         ast.parse(source)  # a line of an expression may begin with % and be no magic
         return source
     if re.match(r"\s*%%(?!time|capture|prun)", source):
@@ -123,30 +126,50 @@ def _expanded(instead: str, magic: re.Match[str]) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A notebook from disk; a file that is none is a ValueError."""
+    """A notebook from disk; a file that is none is a ValueError, what is no file an OSError."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        cells = notebook["cells"]
-        assert all(isinstance(c["source"], (str, list)) and c["cell_type"] for c in cells)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AssertionError) as error:
-        raise ValueError(f"{path} must be a Jupyter notebook, got {type(error).__name__}: {error}") from None
+        notebook = json.loads(files.read(path))
+        problem = _not_a_notebook(notebook)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise ValueError(f"{path} must be a Jupyter notebook, got {problem}")
     return notebook
+
+
+def _not_a_notebook(notebook: Any) -> str | None:
+    """What of the parts that are used here is of another kind; a part that is missing raises."""
+    if not isinstance(notebook.get("metadata", {}), dict):
+        return f"metadata of type {type(notebook['metadata']).__name__}"
+    for n, cell in enumerate(notebook["cells"], 1):
+        lines = [cell["source"]] if isinstance(cell["source"], str) else cell["source"]
+        if not all(isinstance(text, str) for text in [cell["cell_type"], cell.get("id", ""), *lines]):
+            return f"cell {n} with a type, an id or a source that is no text"
+    return None
 
 
 def program(notebook: dict[str, Any], name: str) -> tuple[list[Statement], list[BadCell]]:
     """All statements of a notebook's code cells, and the cells that do not parse."""
     found, bad = list[Statement](), list[BadCell]()
     for n, cell in code_cells(notebook):
-        source, file = text(cell), f"{name}, cell {n}"
+        file = f"{name}, cell {n}"
+        source = text(cell)
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "$\\sqrt{d}$" is a SyntaxWarning, and pytest may make it an error
                 found += statements(source, file)
-        except SyntaxError as error:
-            answers = re.findall(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", source, flags=re.MULTILINE)
-            bad.append(BadCell(error, tuple(a for a in answers if a in answer_names())))
+        except HOPELESS as error:
+            answers = re.findall(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", source, flags=re.MULTILINE)
+            bad.append(BadCell(_as_syntax_error(error, file), tuple(a for a in answers if a in answer_names())))
     return found, bad
+
+
+def _as_syntax_error(error: Exception, file: str) -> SyntaxError:
+    """Of a lone surrogate, a null or an expression nested thousands deep Python names neither a file nor a line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error
+    return SyntaxError(f"this cell cannot be read ({type(error).__name__}: {error})", (file, 1, None, None))
 
 
 def answers_in(found: Iterable[Statement]) -> list[str]:
@@ -154,6 +177,11 @@ def answers_in(found: Iterable[Statement]) -> list[str]:
     imports = (ast.Import, ast.ImportFrom)
     defined = [name for s in found if not isinstance(s.node, imports) for name in sorted(s.binds)]
     return [name for name in dict.fromkeys(defined) if name in answer_names()]
+
+
+def defined(found: Iterable[Statement], bad: Iterable[BadCell]) -> list[str]:
+    """The answers that a program defines, and those that a cell means to define that does not parse."""
+    return list(dict.fromkeys([*answers_in(found), *(answer for cell in bad for answer in cell.answers)]))
 
 
 def is_stub(statement: Statement) -> bool:

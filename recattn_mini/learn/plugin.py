@@ -4,6 +4,7 @@ It is loaded by every pytest run of the environment it is installed in, so what 
 notebook with answers is met. With nbval's options given, notebooks are nbval's.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -23,11 +24,10 @@ CHILD: "pytest.StashKey[Child]" = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Under nbval the kernels print plain text and no progress bars, add up in one order, and are nobody's progress."""
     if _nbval(config):
-        import tempfile
-
         for name in ("NO_COLOR", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
-        os.environ.setdefault("RECATTN_DATA_DIR", tempfile.mkdtemp(prefix="recattn-nbval-"))
+        if not os.environ.get("RECATTN_DATA_DIR"):
+            _lend_a_data_folder(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -48,9 +48,33 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Notebook 
     """A notebook that uses recattn_mini and defines answers."""
     if file_path.suffix != ".ipynb" or file_path.parent.name == "kept" or _nbval(parent.config):
         return None
-    if b"recattn_mini" not in file_path.read_bytes():
-        return None
+    with contextlib.suppress(OSError):  # the notebook says why, when it is collected
+        if b"recattn_mini" not in file_path.read_bytes():
+            return None
     return Notebook.from_parent(parent, path=file_path)
+
+
+def _lend_a_data_folder(config: pytest.Config) -> None:
+    """A temporary one, for this run; those of runs that were killed are removed: nobody holds their lock any more."""
+    import shutil
+    import tempfile
+
+    from filelock import FileLock
+
+    for left in Path(tempfile.gettempdir()).glob("recattn-nbval-*"):
+        with contextlib.suppress(OSError), FileLock(left / "run.lock", timeout=0):
+            shutil.rmtree(left)
+    folder = tempfile.mkdtemp(prefix="recattn-nbval-")
+    lock = FileLock(Path(folder) / "run.lock")
+    lock.acquire()
+    os.environ["RECATTN_DATA_DIR"] = folder
+
+    def give_back() -> None:
+        del os.environ["RECATTN_DATA_DIR"]
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(give_back)
 
 
 def _nbval(config: pytest.Config) -> bool:
@@ -60,23 +84,26 @@ def _nbval(config: pytest.Config) -> bool:
 class Notebook(pytest.File):
     """A lesson as a learner left it."""
 
-    def collect(self) -> Iterator["Exercise"]:
-        """The answers that the notebook defines."""
-        from recattn_mini.learn import notebook
+    def collect(self) -> Iterator["Exercise | Lost"]:
+        """The answers that the notebook defines, and those that it asks for and defines no more."""
+        from recattn_mini.learn import lessons, notebook
 
         try:
-            found = notebook.read(self.path)
-            program, bad = notebook.program(found, self.path.name)
-        except ValueError as error:
+            read = notebook.read(self.path)
+            program, bad = notebook.program(read, self.path.name)
+        except (ValueError, OSError) as error:
             raise self.CollectError(str(error)) from None
-        cells = [{"cell_type": c["cell_type"], "source": c["source"]} for c in found["cells"]]
+        cells = [{"cell_type": c["cell_type"], "source": c["source"]} for c in read["cells"]]
         broken = {answer: cell.error for cell in bad for answer in cell.answers}
         elsewhere = "\n".join(f"{cell.error.filename} does not parse: {cell.error.msg}" for cell in bad)
-        for answer in dict.fromkeys([*notebook.answers_in(program), *broken]):
+        defined = notebook.defined(program, bad)
+        for answer in defined:
             exercise = Exercise.from_parent(self, name=answer)
             exercise.cells, exercise.syntax_error = cells, broken.get(answer)
             exercise.elsewhere = elsewhere
             yield exercise
+        for answer, sentence in lessons.lost(read, self.path.stem, defined).items():
+            yield Lost.from_parent(self, name=answer, sentence=sentence)
 
 
 class Exercise(pytest.Collector):
@@ -151,6 +178,22 @@ class Check(pytest.Item):
         """The heading of a failure."""
         assert self.parent is not None
         return self.path, None, f"{self.parent.name}: {self.name.removeprefix('check_').replace('_', ' ')}"
+
+
+class Lost(pytest.Item):
+    """An answer that the lesson asks for, in a notebook that defines it no more."""
+
+    def __init__(self, sentence: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.sentence = sentence
+
+    def runtest(self) -> None:
+        """Fail: nothing can be judged, and nothing is said about the learner's progress."""
+        pytest.fail(f"{self.name}: {self.sentence}", pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """The heading of a failure."""
+        return self.path, None, self.name
 
 
 class CheckFailed(Exception):

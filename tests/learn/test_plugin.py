@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from recattn_mini.exercises import answer_source
 
@@ -332,3 +333,76 @@ def test_nbval_gets_the_notebooks_it_asks_for(learner: Learner, monkeypatch: pyt
     told = learner.runs("-p", "nbval", "--nbval", "--collect-only", "-q")
     assert "Cell 1" in told
     assert "check_" not in told
+
+
+@pytest.mark.parametrize(
+    "hopeless",
+    ["x = '\ud800'", "x = " + "1 + " * 5_000 + "1", f"x = {'-' * 5_000}1"],
+    ids=["surrogate", "sum", "signs"],
+)
+def test_a_hopeless_cell_is_named_and_the_others_are_judged(learner: Learner, hopeless: str):
+    torch_form = notebook.solved(answer_source("softmax"), "softmax")
+    learner.writes(IMPORTS, f"{hopeless}\ndef softmax_numpy(x):\n    return x", torch_form)
+    told = learner.runs(passed=CHECKS + 1, failed=1, skipped=CHECKS - 1)
+    assert "this cell cannot be read" in told
+    assert "in 01_tiny.ipynb, cell 2" in told
+
+
+@pytest.mark.parametrize(
+    ("cells", "way_back"),
+    [
+        ([IMPORTS], "its cell is gone: `recattn reset --lesson 01_tiny` keeps this lesson aside"),
+        ([IMPORTS, WRONG.replace("max_n", "mxa_n")], "defines no softmax_numpy: `recattn reset softmax_numpy` makes"),
+    ],
+)
+def test_a_question_that_is_gone_is_told_with_the_way_back(learner: Learner, cells: list[str], way_back: str):
+    path = learner.writes(*cells, notebook.solved(answer_source("softmax"), "softmax"))
+    edited = json.loads(path.read_text("utf-8"))
+    asked = {"cell-1": "softmax_numpy", "cell-9": "softmax", "cell-8": "of_a_version_to_come"}
+    edited["cells"][-1]["id"] = "cell-9"
+    path.write_text(json.dumps(edited | {"metadata": {"recattn": {"exercises": asked}}}), "utf-8")
+    told = learner.runs(passed=CHECKS + 1, failed=1)
+    assert way_back in told
+    assert "Traceback" not in told
+    assert way_back in learner.runs("01_tiny.ipynb::softmax_numpy", failed=1)
+
+
+def test_nbvals_progress_is_nobodys_and_leaves_nothing(learner: Learner, tmp_path: Path, monkeypatch):
+    """Nor does a run that was killed, once there is another; one that goes on keeps its folder."""
+    monkeypatch.delenv("RECATTN_DATA_DIR")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    learner.writes("import os; print(os.environ['RECATTN_DATA_DIR'])")
+    command = [sys.executable, "-m", "pytest", *learner.plugin, "-p", "nbval", "--nbval-lax", "-q"]
+    alive, killed = tmp_path / "recattn-nbval-alive", tmp_path / "recattn-nbval-killed"
+    for folder in (alive, killed):
+        folder.mkdir()
+        (folder / "run.lock").touch()
+    with FileLock(alive / "run.lock"):
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert "1 passed" in ran.stdout
+    assert [p.name for p in tmp_path.glob("recattn-nbval-*")] == [alive.name]
+
+
+def test_nbval_makes_no_folder_where_there_is_one(learner: Learner, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    learner.writes(IMPORTS)
+    command = [sys.executable, "-m", "pytest", *learner.plugin, "-p", "nbval", "--nbval", "--collect-only", "-q"]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert not list(tmp_path.glob("recattn-nbval-*"))
+
+
+def test_a_notebook_of_another_user_is_named(learner: Learner, monkeypatch: pytest.MonkeyPatch):
+    learner.writes(IMPORTS, RIGHT)
+    learner.writes(IMPORTS, name="02_theirs.ipynb")
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:  # permissions do not bind root
+        if path.name == "02_theirs.ipynb":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    told = learner.runs("--continue-on-collection-errors", passed=CHECKS, errors=1)
+    assert "[Errno 13] Permission denied: " in told
+    assert "02_theirs.ipynb" in told
+    assert "Traceback" not in told

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recattn_mini.data import recorded
 from recattn_mini.metrics import average_precision, hit_rate, ndcg, precision, recall, reciprocal_rank
 from recattn_mini.metrics.conventions import CONVENTIONS, FAULTS, RULES, Convention, explain_difference, value
 from recattn_mini.metrics.conventions.rules import USER
@@ -90,6 +91,12 @@ def test_every_convention_offers_what_was_measured_and_nothing_else():
     # ours is held to our own functions, data frames to the figure below
     others = {name: set(of.offers) for name, of in CONVENTIONS.items() if name not in ("recattn_mini", FRAMES)}
     assert measured == others
+
+
+def test_the_example_of_lesson_05_is_one_of_these():
+    for library, figure in recorded.read("libraries")["NDCG@4"].items():
+        measured = FIGURES[f"S4 {'torchmetrics(list)' if library == 'torchmetrics' else library} ndcg"]
+        assert figure == pytest.approx(measured, abs=1e-12)
 
 
 def test_data_frames_tie_otherwise_in_replay():

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from recattn_mini.attention.fast.softmax import softmax_parts
+from recattn_mini.attention.fast.softmax import _softmax_parts
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.shapes import takes
 
@@ -20,5 +20,5 @@ def scaled_dot_product_attention(
     tensor([[6.]])
     """
     scores = q / math.sqrt(q.shape[-1]) @ k.mT
-    parts, total = softmax_parts(masked_scores(scores, mask))
+    parts, total = _softmax_parts(masked_scores(scores, mask))
     return (parts @ v.to(parts.dtype) / total).to(v.dtype)

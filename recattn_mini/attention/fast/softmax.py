@@ -10,13 +10,13 @@ LOG2_E = math.log2(math.e)
 
 
 @takes(x="... s")
-def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """x (... s) -> positive parts (... s), 1 for the largest, and what divides them (... 1): their sum, or 1 for 0.
 
     A caller that sums the parts may divide afterwards, when fewer numbers are left. Half precision becomes float32.
     Only the ratio of the two results has the right gradient, since the shift by the maximum carries none.
 
-    >>> softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 over the largest, 8
+    >>> _softmax_parts(torch.tensor([[8.0, 2.0, 2.0]]).log())  # 8, 2 and 2 over the largest, 8
     (tensor([[1.0000, 0.2500, 0.2500]]), tensor([[1.5000]]))
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -29,5 +29,5 @@ def softmax_parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 @takes(x="... s")
 def softmax(x: torch.Tensor) -> torch.Tensor:
     """Normalise the last axis of x (... s) -> (... s): every row sums to 1, but a row of -inf is all zeros."""
-    parts, total = softmax_parts(x)
+    parts, total = _softmax_parts(x)
     return (parts / total).to(x.dtype)

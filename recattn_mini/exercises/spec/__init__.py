@@ -1,15 +1,16 @@
-"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only; same, gradients.
+"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only, module_only, same.
 
 What several specs share stands once, in this folder:
 
     attention       inputs of every kind for attention, and the mistakes of scaling, masking and weighing
     heads           the mistakes of projecting, splitting and joining heads
+    modules         a learner's module as a function of its weights
     common          what every exercise is asked: its examples, float32, another device, its ValueErrors
 """
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,19 +90,44 @@ def torch_only(check: Callable) -> Callable:
     return check
 
 
-def drawn_once(inputs: Callable[[], dict[str, tuple]]) -> Callable[[], dict[str, tuple]]:
-    """Work the inputs of a spec out once, and hand out copies: an answer may change what it is given."""
+def module_only(check: Callable) -> Callable:
+    """Mark a check that only modules are asked: a function keeps nothing from call to call."""
+    check.module_only = True  # type: ignore[attr-defined]
+    return check
+
+
+class Drawn(Mapping[str, tuple]):
+    """Inputs by name, copied as they are taken: an answer may change what it is given."""
+
+    def __init__(self, cases: dict[str, tuple]) -> None:
+        self._cases = cases
+
+    def __getitem__(self, name: str) -> tuple:
+        """Tensors with numbers of their own."""
+        return tuple(map(copy_of, self._cases[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+        return iter(self._cases)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._cases)
+
+
+def drawn_once(inputs: Callable[[], dict[str, tuple]]) -> Callable[[], Drawn]:
+    """Work the inputs of a spec out once, and hand out copies."""
     drawn = functools.cache(inputs)
-
-    def copies() -> dict[str, tuple]:
-        return {name: tuple(map(copy_of, case)) for name, case in drawn().items()}
-
-    return copies
+    return lambda: Drawn(drawn())
 
 
 def copy_of(x: Any) -> Any:
     """A tensor with numbers of its own, in the same memory layout; anything else as it is."""
-    return x.clone() if isinstance(x, torch.Tensor) else x
+    if not isinstance(x, torch.Tensor):
+        return x
+    if x.is_contiguous() or 0 in x.stride():  # nothing can be written to what is expanded
+        return x.clone()
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)  # clone packs a slice
 
 
 def random_tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[torch.Tensor]:

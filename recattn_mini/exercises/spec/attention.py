@@ -9,7 +9,8 @@ and takes every mistake of these parts, `mistakes_of_scaling(answer)` and `mista
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -85,10 +86,16 @@ def mistakes_of_scaling(
     return named(some, [but(answer, hint, scale=scale) for hint, scale in some.values()])
 
 
-def mistakes_of_attending(answer: Callable, without: Iterable[Callable] = ()) -> list[Callable]:
-    """The answer with every known mistake between its scores and its output, but those that cannot be told there."""
-    some = [bad for bad in ATTENDING if bad not in without]
-    return named([bad.__name__ for bad in some], [but(answer, bad.hint, attend=bad) for bad in some])
+def mistakes_of_attending(
+    answer: Callable, without: Iterable[str] = (), hints: Mapping[str, str] = MappingProxyType({})
+) -> list[Callable]:
+    """The answer with every known mistake between its scores and its output, but those that cannot be told there.
+
+    `hints` are by name, for a spec that has no queries and keys to speak of.
+    """
+    names = [bad.__name__ for bad in ATTENDING if bad.__name__ not in without]
+    some = [bad for bad in ATTENDING if bad.__name__ in names]
+    return named(names, [but(answer, hints.get(bad.__name__, bad.hint), attend=bad) for bad in some])
 
 
 def named(names: Iterable[str], functions: list[Callable]) -> list[Callable]:
@@ -130,6 +137,13 @@ def masked_and_divided(scores, v, mask):
 @wrong("masked scores are set to 0, and exp(0) is 1: use -inf")
 def masked_with_zero(scores, v, mask):
     return softmax(scores if mask is None else scores * mask) @ v
+
+
+@wrong(
+    "masked keys and values are set to 0: a key of zeros has the score 0, and exp(0) is 1. Mask the scores, with -inf"
+)
+def keys_zeroed(scores, v, mask):
+    return softmax(scores) @ v if mask is None else softmax(scores * mask) * mask @ v
 
 
 @wrong("the boolean mask is added to the scores as 0 and 1: it has to become 0 and -inf")
@@ -212,6 +226,11 @@ def _infinity_added(scores, mask):
 @wrong("-inf is added to the scores, and the NaN weights are patched up: their gradient is still NaN. Fill, don't add")
 def infinity_added(scores, v, mask):
     return torch.softmax(_infinity_added(scores, mask), -1).nan_to_num(0) @ v
+
+
+@wrong("-inf is added, and the NaN patched up in the result: the gradients are still NaN. Fill, don't add")
+def infinity_added_result_patched(scores, v, mask):
+    return (torch.softmax(_infinity_added(scores, mask), -1) @ v).nan_to_num(0)
 
 
 def _divided(parts):

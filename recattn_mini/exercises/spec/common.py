@@ -4,6 +4,7 @@ examples   the examples of the docstring, compared as numbers to the digits that
 float32    a PyTorch form keeps the dtype and does not need the range of float64
 device     a PyTorch form works where its inputs are and makes its tensors there
 refused    what the docstring calls an error is a ValueError: `refused()` of the spec, by what is wrong
+nothing    a module gives the same after other calls as when it is new
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import functools
 import inspect
 import io
 import math
+import numbers
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +24,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from recattn_mini.exercises.spec import Mistake, Named, Raised, same, teaching, torch_only, wrong
+from recattn_mini.exercises.spec import (
+    TOLERANCE,
+    Mistake,
+    Named,
+    Raised,
+    copy_of,
+    module_only,
+    same,
+    teaching,
+    torch_only,
+    wrong,
+)
 from recattn_mini.exercises.spec.places import Places
 
 FLOAT32 = 1e-4  # relative; float32 holds seven digits, and a sum of a few dozen terms loses one or two
@@ -53,6 +66,7 @@ def common_checks(spec: ModuleType) -> list[Callable]:
         check_float32: bool(float32_cases(spec)),
         check_device: bool(cases_elsewhere(spec)),
         check_refused: hasattr(spec, "refused"),
+        check_keeps_nothing: hasattr(spec, "call_module"),
     }
     return [functools.update_wrapper(functools.partial(c, spec), c) for c, does in applies.items() if does]
 
@@ -64,7 +78,7 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     made = []
     if any(1 in x.shape for case in spec.inputs().values() for x in _tensors(key(*case))):
         made.append(_after(key, squeezed))
-    kinds = {x.dtype for _, want in float32_cases(spec) for x in _tensors(want)}
+    kinds = {x.dtype for _, want in float32_cases(spec).values() for x in _tensors(want)}
     if torch.float32 in kinds:
         made.append(_before(key, widened))
     elif torch.float64 in kinds:
@@ -72,7 +86,10 @@ def common_mistakes(spec: ModuleType) -> list[Callable]:
     if cases_elsewhere(spec):
         made.append(_after(key, made_elsewhere))
     if hasattr(spec, "refused"):
-        made.append(_nothing_refused(key))
+        made.append(_let_through(key, "nothing_refused", "is let through", None))
+        if inspect.signature(key).return_annotation is float:
+            made.append(_let_through(key, "refused_as_nan", "gives NaN", math.nan))
+            made.append(_let_through(key, "refused_as_zero", "gives 0", 0.0))
     return made
 
 
@@ -113,15 +130,15 @@ def _after(key: Callable, change: Callable) -> Callable:
     return functools.update_wrapper(mistaken, change)
 
 
-def _nothing_refused(key: Callable) -> Callable:
-    @wrong("what the docstring calls an error is let through: raise the ValueError that it promises")
-    def nothing_refused(*case: Any) -> Any:
+def _let_through(key: Callable, name: str, what: str, result: float | None) -> Callable:
+    def mistaken(*case: Any) -> Any:
         try:
             return key(*case)
         except ValueError:
-            return None
+            return result
 
-    return nothing_refused
+    mistaken.__name__ = name
+    return wrong(f"what the docstring calls an error {what}: raise the ValueError that it promises")(mistaken)
 
 
 def _tensors(out: Any) -> list[torch.Tensor]:
@@ -134,23 +151,33 @@ def check_examples(spec: ModuleType, f: Callable) -> None:
     learners = getattr(f, "learners", f)
     key = getattr(spec, learners.__name__, None) or key_of(spec)
     library = vars(inspect.getmodule(inspect.unwrap(key)))
-    space = {"torch": torch, "np": np, "math": math, "nn": nn, **library, key.__name__: learners}
+    asked = _rounded_too(learners) if getattr(f, "is_number", False) else learners
+    space = {"torch": torch, "np": np, "math": math, "nn": nn, **library, key.__name__: asked}
+    guarded = getattr(f, "guarded", lambda call: call())
     for example in _examples(key):
         shown = f">>> {example.source.strip()}"
         try:
-            said = _said_by(example.source, space)
-        except ValueError as error:
-            if example.exc_msg is None:
-                raise Raised(error) from error
+            values = guarded(functools.partial(_shown_by, example.source, space))
+        except Raised as raised:
+            if example.exc_msg is None or not isinstance(raised.error, ValueError):
+                raise
             continue
-        except Exception as error:
-            raise Raised(error) from error
         if example.exc_msg is not None:
             raise Mistake(f"{shown}\nis to raise a ValueError, and raised nothing")
-        if not _agree(said, example.want):
-            raise Mistake(
-                f"{shown}\ngave {' '.join(f'{x:g}' for x in said) or 'no number'}, and not\n{example.want.strip()}"
-            )
+        if not _agree(said := list(_numbers(values)), example.want):
+            gave = " ".join(f"{x:g}" for x in said) or "no number"
+            raise Mistake(f"{shown}\ngave {gave}, and not\n{example.want.strip()}")
+
+
+def _rounded_too(learners: Callable) -> Callable:
+    """Where any one number will do: examples round it, and an array without axes cannot be rounded."""
+
+    @functools.wraps(learners)
+    def of_a_number(*args: Any, **kwargs: Any) -> Any:
+        out = learners(*args, **kwargs)
+        return out.item() if isinstance(out, np.ndarray) and not out.ndim else out
+
+    return of_a_number
 
 
 def _examples(key: Callable) -> list[doctest.Example]:
@@ -159,32 +186,34 @@ def _examples(key: Callable) -> list[doctest.Example]:
     return [e for part in parts for e in doctest.DocTestParser().get_examples(inspect.getdoc(part) or "")]
 
 
-def _said_by(source: str, space: dict[str, Any]) -> list[float]:
-    """The numbers that an example shows or prints; what the answer itself prints is not among them."""
-    said: list[float] = []
-    hook = sys.displayhook
-    space["print"] = lambda *values, **_: said.extend(n for x in values for n in _numbers(x))
+def _shown_by(source: str, space: dict[str, Any]) -> list[Any]:
+    """The values that an example shows or prints; what the answer itself prints is not among them."""
+    values: list[Any] = []
+    space["print"] = lambda *some, **_: values.extend(some)
+    hook, sys.displayhook = sys.displayhook, values.append
     try:
-        sys.displayhook = lambda value: said.extend(_numbers(value))
-        with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(source, "an example of the docstring", "single"), space)
+        printing = {"print": lambda *some, **_: values.extend(some)}
+        exec(
+            compile(source, "an example of the docstring", "single"), space | printing if "print(" in source else space
+        )
     finally:
         sys.displayhook = hook
-    return said
+    return values
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, (np.ndarray, np.generic)):
-        yield from np.asarray(value, dtype=np.float64).ravel().tolist()
-    elif isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)):
         for one in value:
             yield from _numbers(one)
-    elif isinstance(value, (bool, int, float)):
+    elif issubclass(type(value), torch.Tensor):
+        with torch._C.DisableTorchFunctionSubclass():
+            yield from torch.Tensor.double(value.detach().cpu()).flatten().tolist()
+    elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        yield from np.asarray(value, dtype=np.float64).ravel().tolist()
+    elif isinstance(value, numbers.Real):
         yield float(value)
-    elif value is not None:
-        yield from (_number(text) for text in NUMBER.findall(str(value)))
+    elif isinstance(value, str):
+        yield from map(_number, NUMBER.findall(value))
 
 
 def _number(text: str) -> float:
@@ -207,25 +236,26 @@ def _near(x: float, printed: str) -> bool:
 @torch_only
 def check_float32(spec: ModuleType, f: Callable) -> None:
     "float32 comes in, as in training: the result has the key's dtype, and is right to float32's digits"
-    for case, want in float32_cases(spec):
+    for case, want in float32_cases(spec).values():
         with torch.no_grad():
-            same(f(*case), want, tolerance=FLOAT32)
+            same(f(*map(copy_of, case)), want, tolerance=FLOAT32)
 
 
 @functools.cache
-def float32_cases(spec: ModuleType) -> list[tuple[tuple, Any]]:
+def float32_cases(spec: ModuleType) -> dict[str, tuple[tuple, Any]]:
     """Inputs in float32 with what the key makes of them, where it loses no more than float32's own digits."""
     key = key_of(spec)
     if key.__name__.endswith("_numpy"):
-        return []
-    cases = [tuple(map(_narrowed, case)) for case in spec.inputs().values() if any(map(_is_float, case))]
-    cases = [case for case in cases if not any(isinstance(x, torch.Tensor) and x.is_meta for x in case)]
-    found = []
-    for case in cases:
+        return {}
+    cases = {name: tuple(map(_narrowed, case)) for name, case in spec.inputs().items() if any(map(_is_float, case))}
+    found = {}
+    for name, case in cases.items():
+        if any(isinstance(x, torch.Tensor) and x.is_meta for x in case):
+            continue
         with torch.no_grad(), contextlib.suppress(ValueError):  # a tiny chance may be 0 in float32, and refused
             want, exact = key(*case), key(*map(widened, case))
-            if any(map(_is_float, _tensors(want))) and _near_enough(want, exact):
-                found.append((case, want))
+            if _near_enough(want, exact):
+                found[name] = case, want
     return found
 
 
@@ -250,7 +280,7 @@ def check_device(spec: ModuleType, f: Callable) -> None:
     if inspect.isclass(getattr(f, "learners", f)):
         return  # what a module makes when it is built is moved along with it
     for case in cases_elsewhere(spec):
-        place = place_of_result(f, case)
+        place = place_of_result(f, tuple(map(copy_of, case)))
         if place == "mixed":
             raise Named("a tensor that you make meets an input, on a GPU on two devices: give it device=….device")
         if place == "made":
@@ -287,8 +317,38 @@ def check_refused(spec: ModuleType, f: Callable) -> None:
         except Raised as raised:
             if not isinstance(raised.error, ValueError):
                 told = f"{type(raised.error).__name__}: {raised.error}"
-                raise Mistake(f"{what}: a ValueError is expected, got {told}") from None
+                raise Named(f"{what}: a ValueError is expected, got {told}") from None
         except ValueError:
             continue
         else:
             raise Mistake(f"{what}: a ValueError is expected, and nothing was raised")
+
+
+@module_only
+def check_keeps_nothing(spec: ModuleType, f: Callable) -> None:
+    "a module gives the same after other calls as when it is new"
+    cases = spec.inputs()
+    plain, masked = cases["no mask"], next(case for name, case in cases.items() if "mask" in name and name != "no mask")
+    other = tuple(1.5 * x if _is_float(x) else x for x in masked)
+    module = f.learners  # type: ignore[attr-defined]
+    kept = functools.cache(module)  # one module for all calls
+    for case in (masked, other, plain, masked):
+        new, used = _of_module(spec, module, case), _of_module(spec, kept, case)
+        if _close(new, used):
+            continue
+        if not _close(new, _of_module(spec, module, case)):
+            raise Named("two calls differ: draw no weights in forward, and drop out by self.dropout, in training only")
+        raise Named("after another call the same one gives something else: keep no mask, keys or values on self")
+
+
+def _of_module(spec: ModuleType, module: Callable, case: tuple) -> Any:
+    """What it gives; None where it raises."""
+    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        return spec.call_module(module, *map(copy_of, case))
+    return None
+
+
+def _close(x: Any, y: Any) -> bool:
+    if not (isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor)):
+        return type(x) is type(y)
+    return x.shape == y.shape and torch.allclose(x, y, TOLERANCE, TOLERANCE, equal_nan=True)

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -40,6 +40,7 @@ def multi_head(
     *,
     project=projected,
     split=split_heads,
+    swap=lambda k: k.mT,
     scale=root_of_width,
     attend=attend,
     join=join_heads,
@@ -47,7 +48,7 @@ def multi_head(
 ):
     """What is right, with what can go wrong as keyword arguments."""
     q, k, v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
-    return join(attend(q @ k.mT / scale(q, k, v), v, mask)) @ out(w_o)
+    return join(attend(q @ swap(k) / scale(q, k, v), v, mask)) @ out(w_o)
 
 
 def viewed(x, h):
@@ -107,6 +108,14 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "split into columns i, i + h, …, yet joined as slices: view(b, t, h, a/h), not (b, t, a/h, h)",
         {"split": interleaved_columns},
     ),
+    "users_and_heads_mixed": (
+        "heads stacked in front of the batch, (h·b t a/h), are read back as (b·h t a/h): users and heads change places",
+        {"join": lambda heads: join_heads(heads.transpose(0, 1).reshape(heads.shape))},
+    ),
+    "keys_reshaped": (
+        "the keys of a head are reshaped to (a/h s), which mixes up their numbers: swap the last two axes",
+        {"swap": lambda k: k.reshape(*k.shape[:2], k.shape[3], k.shape[2])},
+    ),
     "h_is_the_width": (
         "h is taken for the width of a head: there are h heads of width a/h",
         {"split": lambda x, h: split_heads(x, x.shape[-1] // h)},
@@ -120,6 +129,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "scaled by the root of the number of heads: it is the width of a head, a/h, that a product sums over",
         {"scale": lambda q, k, v: math.sqrt(q.shape[1])},
     ),
+    "scaled_too_late": (
+        "scaled after the softmax: the weights no longer sum to 1. Divide the scores",
+        {"scale": lambda q, k, v: 1.0, "attend": lambda scores, v, mask: attend(scores, v / v.shape[-1] ** 0.5, mask)},
+    ),
     "by_the_width_of_q": (
         "scaled by √(d/h), with the width that q came in with: the products are of projected q and k, so it is √(a/h)",
         {"project": lambda q, k, v, *w: projected(q * math.sqrt(len(w[0]) / q.shape[-1]), k, v, *w)},
@@ -127,10 +140,6 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
     "not_transposed": (
         "multiplied by w_q, w_k, w_v as they are: a weight is (out in), so it is x @ w.T",
         {"project": _as_they_are},
-    ),
-    "values_of_k": (
-        "the values are not those of v: w_v is applied to k",
-        {"project": lambda q, k, v, w_q, w_k, w_v: projected(q, k, k, w_q, w_k, w_v)},
     ),
     "values_by_w_k": (
         "the values are projected by w_k: they have a projection of their own, w_v",
@@ -148,7 +157,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "w_k and w_v have changed places: w_k projects the keys, w_v the values",
         {"project": lambda q, k, v, w_q, w_k, w_v: projected(q, k, v, w_q, w_v, w_k)},
     ),
-    "nothingprojected": (
+    "values_not_projected": (
+        "the values are split as they came: they have a projection of their own, w_v",
+        {"project": lambda q, k, v, w_q, w_k, w_v: (q @ w_q.mT, k @ w_k.mT, v)},
+    ),
+    "nothing_projected": (
         "q, k and v are split as they came: project them first, each by its own weight",
         {"project": lambda q, k, v, w_q, w_k, w_v: (q, k, v)},
     ),
@@ -192,6 +205,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "mask[:, None] makes room for the heads in a mask (b t s): this one broadcasts to (b h t s) as it is",
         {"attend": _masked_by(lambda mask, scores: mask[:, None])},
     ),
+    "mask_with_two_axes_more": (
+        "mask[:, None, None] is for a mask (b s): this one broadcasts to (b h t s) as it is",
+        {"attend": _masked_by(lambda mask, scores: mask[:, None, None])},
+    ),
     "causal_instead": (
         "a causal mask, as in nanoGPT, in place of the mask that is given",
         {
@@ -219,8 +236,9 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
 }
 
 
-def mistakes_of_heads(answer: Callable) -> list[Callable]:
-    """The answer with every known mistake of its heads, their scale, their weights and their masks."""
+def mistakes_of_heads(answer: Callable, without: Iterable[str] = ()) -> list[Callable]:
+    """The answer with every known mistake of its heads, scale, weights and masks, but those that are none there."""
     found = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
     found += mistakes_of_scaling(answer, "a/h, the width of a head", "√(a/h)", without=["by_width_of_v"])
-    return found + mistakes_of_attending(answer)
+    found += mistakes_of_attending(answer)
+    return [bad for bad in found if bad.__name__ not in without]

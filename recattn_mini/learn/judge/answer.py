@@ -30,10 +30,13 @@ class Answer:
     def __init__(self, learners: Callable, spec: ModuleType) -> None:
         self.is_numpy = learners.__name__.endswith("_numpy")
         self.learners = self._call = learners
-        if inspect.isclass(learners):
-            self._call = lambda *args: spec.call_module(learners, *args)
         signature = inspect.signature(getattr(spec, learners.__name__))
         self._names = list(signature.parameters)
+        if inspect.isclass(learners):
+            self._call = lambda *args: spec.call_module(learners, *args)
+            self._names = list(inspect.signature(spec.call_module).parameters)[
+                1:
+            ]  # those of the call, without the module
         self.is_number = signature.return_annotation is float
         self._originals = Originals()
         self._quiet = False
@@ -45,26 +48,23 @@ class Answer:
         kept = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
         self._device = next((a.device for a in args if isinstance(a, torch.Tensor)), None)
         given = [_to_numpy(a) for a in args] if self.is_numpy else args
-        out = self._run(given)
+        out = self.guarded(lambda: self._call(*given))
         for name, before, after in zip(self._names, kept, args, strict=False):
             if not isinstance(before, torch.Tensor) or before.is_meta:  # which has a shape, but nothing to compare
                 continue
-            if before.shape != after.shape or not torch.equal(before.nan_to_num(), after.detach().nan_to_num()):
+            if not _same(before, after.detach()):
                 raise Named(f"the input {name} came back changed: work on a copy, not in place")
         return self._convert(out)
 
-    def unconverted(self, *args: Any) -> Any:
-        """What the learner's own code returns, whatever it is."""
-        return self._run(args)
-
-    def _run(self, args: Any) -> Any:
+    def guarded(self, call: Callable[[], Any]) -> Any:
+        """What a call of the learner's own code returns, whatever it is, with what it may do to others contained."""
         show, self._quiet = not_shown if self._quiet else shown, True
         process, forked = os.getpid(), forks()
         try:
             with show(), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                out = self._call(*args)
-        except (Mistake, TooSlow, KeyboardInterrupt):
+                out = call()
+        except (Mistake, Raised, TooSlow, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise Raised(error) from error
@@ -100,6 +100,13 @@ class Answer:
             except (TypeError, ValueError):  # longdouble, strings, objects, another byte order
                 raise Named(f"dtype {out.dtype}, expected float64, bool or int64") from None
         return out
+
+
+def _same(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Equal, with NaN where it was; the first comparison is cheap, and is enough where no NaN came in."""
+    return before.shape == after.shape and (
+        torch.equal(before, after) or torch.equal(before.nan_to_num(), after.nan_to_num())
+    )
 
 
 def _told(names: list[str], args: tuple) -> str:

@@ -43,15 +43,17 @@ class Way:
 @functools.cache
 def ways(spec: ModuleType, with_gradients: bool) -> list[Way]:
     """Every way in which an answer is called to be told apart; a NumPy form, or a float, has no gradients."""
+    inputs = spec.inputs()
     if with_gradients:
+        names, in_float32 = getattr(spec, "IN_DEPTH", inputs), float32_cases(spec)
         found = list(ways(spec, False))
-        found += [Way("float32", _value, case) for case, _ in float32_cases(spec)]
+        found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
         found += [Way("device", _place, case) for case in cases_elsewhere(spec)]
         if getattr(spec, "DIFFERENTIABLE", True):
-            found += [Way("gradient", gradients, case) for case in spec.inputs().values()]
+            found += [Way("gradient", gradients, inputs[name]) for name in names]
         return found
     refused: dict[str, tuple] = getattr(spec, "refused", dict)()
-    return [Way("value", _value, case) for case in [*spec.inputs().values(), *refused.values()]]
+    return [Way("value", _value, case) for case in [*inputs.values(), *refused.values()]]
 
 
 def _value(f: Callable, *args: Any) -> Any:
@@ -136,6 +138,8 @@ def alike(a: Any, b: Any) -> bool:
         if (a.shape, a.dtype, a.device) != (b.shape, b.dtype, b.device):
             return False
         if a.is_meta:
+            return True
+        if torch.equal(a, b):  # a tenth of the time, and most often so
             return True
         off = 1e-5 if a.dtype == torch.float32 else TOLERANCE
         return torch.allclose(a, b, rtol=off, atol=off, equal_nan=True)

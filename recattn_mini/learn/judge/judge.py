@@ -130,7 +130,9 @@ def judge_program(
 
 def unreached(spec: ModuleType, answer: str) -> tuple[Result, ...]:
     """The checks that are asked of an answer of this name, before any was run."""
-    asked = [c for c in checks(spec) if not (answer.endswith("_numpy") and hasattr(c, "torch_only"))]
+    is_numpy, is_module = answer.endswith("_numpy"), inspect.isclass(getattr(spec, answer))
+    others = ["torch_only"] * is_numpy + ["module_only"] * (not is_module)
+    asked = [c for c in checks(spec) if not any(hasattr(c, other) for other in others)]
     return tuple(Result(c.__name__, inspect.cleandoc(c.__doc__ or "")) for c in asked)
 
 

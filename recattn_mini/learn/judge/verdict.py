@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from recattn_mini.learn.output import printable, say
+
 Outcome = Literal["holds", "wrong", "not attempted", "raised", "too slow", "forbidden", "cannot be judged"]
 
 
@@ -65,10 +67,10 @@ class Verdict:
 
         console = Console()
         if "NO_COLOR" in os.environ or not console.is_jupyter:
-            print(self)
+            say(str(self))
             return
 
-        head, *rest = self.lines()
+        head, *rest = [(style, printable(text, "utf-8")) for style, text in self.lines()]
         table = Table(box=None, show_header=False, padding=0, title=Text(head[1], style=head[0]), title_justify="left")
         for style, text in rest:
             indent = len(text) - len(text.lstrip())

@@ -202,6 +202,11 @@ def test_another_kind_is_named(found, name, words):
     assert verdict.outcome in ("wrong", "cannot be judged")
 
 
+def held(verdict):
+    """The checks that were finished, but the worked example, and whether they held."""
+    return {r.name: r.held for r in verdict.results if r.held is not None and r.name != "check_worked_example"}
+
+
 def test_too_slow_keeps_the_checks_that_were_finished():
     def body(x):
         if abs(x).max() > 1000:
@@ -209,7 +214,9 @@ def test_too_slow_keeps_the_checks_that_were_finished():
         return right(x)
 
     verdict = judge(answer(body), seconds=0.3)
-    assert [r.held for r in verdict.results] == [True, True, False, None], told(verdict)
+    assert held(verdict) == {"check_examples": True, "check_every_axis": True, "check_large_scores": False}, told(
+        verdict
+    )
     assert verdict.outcome == "too slow"
 
 
@@ -316,7 +323,7 @@ def test_what_only_calls_itself_a_tensor_is_not_believed(body):
 
 def test_a_subclass_that_is_right_holds_its_values():
     verdict = judge(answer(parameter, "softmax"))
-    assert [r.held for r in verdict.results] == [True, True, True, True, False], told(verdict)
+    assert {name for name, did in held(verdict).items() if not did} == {"check_gradient"}, told(verdict)
 
 
 PATCHES = {
@@ -392,11 +399,11 @@ def test_an_exception_without_a_name_is_told():
     assert (verdict.outcome, "but a text" in told(verdict)) == ("raised", True)
 
 
-def adam_step(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
+def adam_step(parameter, gradient, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, eps=1e-8):
     return adam_in_place(parameter, gradient, m.clone(), v, step, learning_rate, beta_1, beta_2, eps)
 
 
-def adam_step_numpy(parameter, gradient, m, v, step, learning_rate, beta_1, beta_2, eps):
+def adam_step_numpy(parameter, gradient, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, eps=1e-8):
     return adam_in_place(parameter, gradient, m.copy(), v, step, learning_rate, beta_1, beta_2, eps)
 
 
@@ -463,7 +470,7 @@ def test_nothing_is_left_behind(body):
 
 def test_another_default_device_does_not_matter():
     with torch.device("meta"):
-        verdict = judge(answer(lambda x: right_in_torch(x) + torch.zeros(1, dtype=x.dtype), "softmax"))
+        verdict = judge(answer(lambda x: right_in_torch(x) + torch.zeros((), dtype=x.dtype), "softmax"))
     assert verdict.outcome == "holds", told(verdict)
 
 
