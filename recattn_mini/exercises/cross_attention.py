@@ -66,7 +66,7 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, context, *weights, None),
         **{name: (x, context, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (x, context, *weights, nobody(2, 1, t=5, s=11)),
-        "nobody for some heads": (x, context, *weights, first_head_alone(2, 3, t=5, s=11)),
+        "nobody for some heads": (x, context, *weights, first_head_alone(3, t=5, s=11)),
         "large": (x, context, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 9), seed=3), *weights, None),
         "views": (*random_views((2, 5, 8), (2, 11, 10), seed=4), *_weights(12, 8, 10, seed=7), 2, None),

@@ -77,7 +77,7 @@ def inputs() -> dict[str, tuple]:
         "no mask": (q, k, v, *weights, None),
         **{name: (q, k, v, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (q, k, v, *weights, nobody(2, 1, t=5, s=11)),
-        "nobody for some heads": (q, k, v, *weights, first_head_alone(2, 3, t=5, s=11)),
+        "nobody for some heads": (q, k, v, *weights, first_head_alone(3, t=5, s=11)),
         "large": (q, k, v, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 12), (1, 3, 12), seed=3), *weights, None),
         "views": _of_widths(8, 8, 8),

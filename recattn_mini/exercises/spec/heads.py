@@ -80,9 +80,9 @@ def _as_they_are(q, k, v, w_q, w_k, w_v):
     return q @ w_q, k @ w_k, v @ w_v
 
 
-def first_head_alone(*lead: int, t: int, s: int) -> torch.Tensor:
-    """A mask (*lead t s) with which the first head may attend to everything, the others to nothing."""
-    return (torch.arange(lead[1]) == 0)[:, None, None].repeat(lead[0], 1, t, s)
+def first_head_alone(h: int, t: int, s: int) -> torch.Tensor:
+    """A mask (h t s) with which the first head may attend to everything, the others to nothing."""
+    return (torch.arange(h) == 0)[:, None, None].repeat(1, t, s)
 
 
 def _zeros_where_no_head_attends(scores, v, mask):
