@@ -173,22 +173,16 @@ MISTAKES = mistakes_of(
         "without_history": ("candidates see nothing but themselves: the history is what they are scored by", _none),
         "last_step_only": ("candidates see the last step only: they see all of it", lambda q, k, s, _: k == s - 1),
         "one_step_short": ("candidates miss the last step of the history", lambda q, k, s, _: k != s - 1),
-        "aligned_with_the_start": (
-            "candidate i stands at step i: it is after all steps",
-            lambda q, k, s, _: k <= q - s,
-        ),
+        "aligned_with_the_start": ("candidate i stands at step i: it is after them all", lambda q, k, s, _: k <= q - s),
     },
     rivals={
         "see_each_other": ("candidates see each other: each sees itself alone, besides the history", _all),
-        "causal_over_everything": (
-            "causal over everything: later candidates see earlier ones",
-            lambda q, k, *_: k <= q,
-        ),
+        "causal_over_everything": ("causal over everything: later candidates see earlier", lambda q, k, *_: k <= q),
         "blind_to_themselves": ("a candidate does not see itself: the diagonal belongs to it", _none),
         "rivals_but_not_itself": ("a candidate sees its rivals and not itself", lambda q, k, *_: k != q),
         "told_apart_by_id": ("a candidate sees its double: compare positions, not ids", lambda q, k, s, alike: alike),
         "first_double": (
-            "the second of two doubles sees the first: compare positions",
+            "of two doubles the second sees the first: compare positions",
             lambda q, k, s, alike: alike & (k <= q),
         ),
     },
@@ -197,19 +191,16 @@ MISTAKES = mistakes_of(
     real={
         "padding_ignored": (
             "padding is ignored: nobody sees an id of 0, and it sees nothing",
-            lambda m, r: m | torch.zeros_like(r)[:, None],
+            lambda m, r: m.expand(len(r), -1, -1),
         ),
-        "padding_over_queries": (
-            "padding is masked as a query only: mask it as a key too",
-            lambda m, r: m & r[:, :, None],
-        ),
+        "padding_over_queries": ("padding is masked as a query only: mask keys too", lambda m, r: m & r[:, :, None]),
         "padding_over_keys": ("padding is masked as a key only: its rows are empty too", lambda m, r: m & r[:, None]),
         "padding_sees_itself": (
             "padding sees itself: leave False, the attention gives zeros",
             lambda m, r: _real(m, r) | torch.eye(r.shape[1], device=r.device).bool(),
         ),
         "opened": (
-            "rows of padding are opened: leave False, the attention gives zeros",
+            "rows of padding are opened: leave False, zeros come later",
             lambda m, r: _real(m, r) | ~r[:, :, None],
         ),
         "either_is_real": (
@@ -228,7 +219,7 @@ MISTAKES = mistakes_of(
         "on_the_right": ("padding is taken to be on the right: compare each id with 0", lambda h, c: (_right(h), c)),
         "lengths": ("lengths for padding, of both: compare each id with 0", lambda h, c: (_right(h), _right(c))),
         "from_the_first": (
-            "all after the first item is real: padding may follow",
+            "all from the first item on is real: padding may follow",
             lambda h, c: ((h != 0).cumsum(1), c),
         ),
     },

@@ -107,9 +107,29 @@ def _as_they_are(x, *_):
 
 
 def answer(
-    positions, d, *, given=_as_they_are, angles=lambda p, e, d: p / 10000**e, layout=_pairs, result=_as_they_are
+    positions,
+    d,
+    *,
+    given=_as_they_are,
+    exponents=_as_they_are,
+    angles=lambda p, e: p / 10000**e,
+    layout=_pairs,
+    result=_as_they_are,
 ):
-    return result(layout(angles(given(positions, d)[..., None], _exponents(positions, d), d)), positions, d)
+    e = exponents(_exponents(positions, d), d)
+    return result(layout(angles(given(positions, d)[..., None], e)), positions, d)
+
+
+def _ends_at_1(e, d):
+    return (e * d / (d - 2)).nan_to_num(1)
+
+
+def _of_fairseq(e, d):
+    return e * d / 2 * (1 / (d // 2 - 1))
+
+
+def _pair(e):
+    return torch.arange(len(e), device=e.device)
 
 
 def _from_0(p):
@@ -118,77 +138,49 @@ def _from_0(p):
 
 MISTAKES = mistakes_of(
     answer,
-    angles={
-        "half_the_exponent": (
-            "the exponent is i/d, or the base 100: it is 10000^(2i/d)",
-            lambda p, e, d: p / 10000 ** (e / 2),
-        ),
-        "twice_the_exponent": (
-            "the exponent is 4i/d: arange(0, d, 2) is 2i already",
-            lambda p, e, d: p / 10000 ** (2 * e),
-        ),
-        "multiplied": (
-            "multiplied by 10000^(2i/d): divide, so that later pairs turn slower",
-            lambda p, e, d: p * 10000**e,
-        ),
-        "ends_at_10000": (
-            "the exponent is 2i/(d - 2), from 0 to 1: the paper divides by d",
-            lambda p, e, d: p / 10000 ** (e * d / (d - 2)).nan_to_num(1),
-        ),
+    exponents={
+        "half_the_exponent": ("the exponent is i/d, or the base 100: it is 10000^(2i/d)", lambda e, d: e / 2),
+        "twice_the_exponent": ("the exponent is 4i/d: arange(0, d, 2) is 2i already", lambda e, d: 2 * e),
+        "multiplied": ("multiplied by 10000^(2i/d): divide, so that later pairs turn slower", lambda e, d: -e),
+        "tensor2tensor_exponent": ("the exponent is 2i/(d - 2), as in tensor2tensor: it is 2i/d", _ends_at_1),
         "divided_by_d_minus_2": (
-            "the exponent is 2i/(d - 2), and d = 2 divides 0 by 0: the paper divides by d",
-            lambda p, e, d: p / 10000 ** (e * d / (d - 2)),
+            "the exponent is 2i/(d - 2), and d = 2 divides 0 by 0: it is 2i/d",
+            lambda e, d: e * d / (d - 2),
         ),
-        "fairseq_step": (
-            "fairseq's step, log 10000 / (d/2 - 1): the paper's is log 10000 / (d/2)",
-            lambda p, e, d: p / 10000 ** (e * d / 2 * (1 / (d // 2 - 1))),
-        ),
-        "pairs_from_one": (
-            "the pairs are counted from 1: the first one has exponent 0",
-            lambda p, e, d: p / 10000 ** (e + 2 / d),
-        ),
-        "base_1000": ("the base is 1000: the paper's is 10000", lambda p, e, d: p / 1000**e),
-        "base_e": ("the base is e, exp(-2i/d): the logarithm of 10000 is missing", lambda p, e, d: p / e.exp()),
-        "precedence": (
-            "10000 ** 2i / d is (10000^2i) / d: put the exponent in brackets",
-            lambda p, e, d: p / (10000 ** (e * d).round() / d),
-        ),
-        "one_frequency": (
-            "one frequency for all pairs: pair i divides by 10000^(2i/d)",
-            lambda p, e, d: p / 10000 ** (0 * e),
-        ),
+        "fairseq_step": ("fairseq's step, log 10000 / (d/2 - 1): it is log 10000 / (d/2)", _of_fairseq),
+        "pairs_from_one": ("the pairs are counted from 1: the first one has exponent 0", lambda e, d: e + 2 / d),
+        "one_frequency": ("one frequency for all pairs: pair i divides by 10000^(2i/d)", lambda e, d: 0 * e),
         "slowest_first": (
             "the frequencies are in reverse order: the first pair is the fastest",
-            lambda p, e, d: p / 10000 ** e.flip(0),
+            lambda e, d: e.flip(0),
         ),
-        "linear": (
-            "the frequencies fall linearly, 1 - 2i/d: they fall as powers, 10000^(-2i/d)",
-            lambda p, e, d: p * (1 - e),
+        "float32_throughout": ("float32 throughout: compute, and return, float64", lambda e, d: e.float()),
+    },
+    angles={
+        "base_1000": ("the base is 1000: the paper's is 10000", lambda p, e: p / 1000**e),
+        "base_e": ("the base is e, exp(-2i/d): the logarithm of 10000 is missing", lambda p, e: p / e.exp()),
+        "precedence": (
+            "10000 ** 2i / d is (10000^2i) / d: put 2i / d in brackets",
+            lambda p, e: p / (10000.0 ** (2 * _pair(e)) / (2 * len(e))),
         ),
-        "degrees": ("the angles are taken for degrees: they are radians", lambda p, e, d: (p / 10000**e).deg2rad()),
+        "linear": ("the frequencies fall linearly: they fall as powers, 10000^(-2i/d)", lambda p, e: p * (1 - e)),
+        "degrees": ("the angles are taken for degrees: they are radians", lambda p, e: (p / 10000**e).deg2rad()),
         "full_turns": (
-            "2π is put into each angle: p / 10000^(2i/d) is in radians as it stands",
-            lambda p, e, d: 2 * math.pi * p / 10000**e,
+            "2π is put into each angle: p / 10000^(2i/d) is in radians",
+            lambda p, e: math.tau * p / 10000**e,
         ),
-        "whole_numbers": (
-            "whole-number division: the angle is a fraction, / and not //",
-            lambda p, e, d: p // 10000**e,
-        ),
+        "whole_numbers": ("whole-number division: the angle is a fraction, / and not //", lambda p, e: p // 10000**e),
         "frequencies_in_float32": (
-            "the frequencies are float32: arange(0, d, 2) / d is, unless you ask for float64",
-            lambda p, e, d: p / (10000 ** e.float()).double(),
+            "the frequencies are float32: arange(0, d, 2) / d is, unless you ask for float64 before you divide",
+            lambda p, e: p / (10000 ** e.float()).double(),
         ),
         "div_term_in_float32": (
-            "div_term is float32, as in PyTorch's tutorial: it wants dtype float64",
-            lambda p, e, d: p.double() * torch.exp((e * d).round().float() * (-math.log(10000.0) / d)),
+            "div_term is float32, as in PyTorch's tutorial: exp(arange(0, d, 2) · (-log 10000 / d)) wants float64 too",
+            lambda p, e: p.double() * torch.exp(2 * _pair(e).float() * (-math.log(10000.0) / (2 * len(e)))),
         ),
         "angles_in_float32": (
-            "the angles are float32: near 100,000 the third decimal is wrong",
-            lambda p, e, d: (p / 10000 ** e.float()).double(),
-        ),
-        "float32_throughout": (
-            "float32 throughout: whole numbers give it unless you ask. Compute, and return, float64",
-            lambda p, e, d: p / 10000 ** e.float(),
+            "the angles are float32: near 100,000 they are wrong from the third decimal on. Compute in float64",
+            lambda p, e: (p / 10000 ** e.float()).double(),
         ),
     },
     layout={
@@ -202,28 +194,16 @@ MISTAKES = mistakes_of(
         "sine_negated": ("the sine is of -p: its sign is turned round", lambda x: _pairs(-x)),
     },
     given={
-        "from_one": (
-            "positions count from 1: take them as they are given, position 0 is 0, 1, 0, 1",
-            lambda p, d: p + 1,
-        ),
-        "from_zero": (
-            "positions count from 0 whatever is given: with a KV cache the start is another",
-            lambda p, d: _from_0(p),
-        ),
+        "from_one": ("positions count from 1: take them as they are, position 0 is 0, 1, 0, 1", lambda p, d: p + 1),
+        "from_zero": ("positions count from 0: with a KV cache the start is another, take it", lambda p, d: _from_0(p)),
         "one_table_from_zero": (
             "one table (t d) from 0 on: each user of a batch has rows of its own",
             lambda p, d: _from_0(p[(0,) * (p.dim() - 1)]),
         ),
-        "from_the_first": (
-            "positions count from the first one given: take them as they are",
-            lambda p, d: p - p[..., :1],
-        ),
-        "from_the_end": (
-            "positions count from the end of each row: take them as they are",
-            lambda p, d: _from_0(p).flip(-1),
-        ),
+        "from_the_first": ("positions count from the first one: take them as they are", lambda p, d: p - p[..., :1]),
+        "from_the_end": ("positions count from the end of the row: take those given", lambda p, d: _from_0(p).flip(-1)),
         "back_from_the_largest": (
-            "positions count backwards from the largest: take them as they are",
+            "positions count back from the largest: take those given",
             lambda p, d: p.amax(-1, True) - p,
         ),
         "first_row_for_all": (
@@ -231,11 +211,11 @@ MISTAKES = mistakes_of(
             lambda p, d: p[(0,) * (p.dim() - 1)].expand(p.shape),
         ),
         "clamped": (
-            "a table of 5,000 rows, and later positions share its last: compute the ones given",
+            "beyond 5,000 positions share a table's last row: compute those given",
             lambda p, d: p.clamp(max=4999),
         ),
         "wrapped": (
-            "a table of 5,000 rows, and later positions start it again: compute the ones given",
+            "beyond 5,000 positions start again: compute those given",
             lambda p, d: torch.where(p < 0, p, p % 5000),
         ),
         "clamped_at_0": ("positions below 0 become 0: take them as they are given", lambda p, d: p.clamp(min=0)),
@@ -245,43 +225,25 @@ MISTAKES = mistakes_of(
         ),
         "without_sign": ("positions lose their sign: below 0 the sine changes its own", lambda p, d: p.abs()),
         "squared": ("the positions are squared: take them as they are given", lambda p, d: p**2),
-        "scaled_positions": (
-            "the positions are multiplied by √d: the paper does that to embeddings",
-            lambda p, d: p * math.sqrt(d),
-        ),
+        "scaled_positions": ("positions are multiplied by √d: take them as they are", lambda p, d: p * math.sqrt(d)),
     },
     result={
-        "zeros_at_0": (
-            "position 0 gets zeros, as if it were padding: it is 0, 1, 0, 1",
-            lambda x, p, d: x * (p != 0)[..., None],
-        ),
-        "scaled": (
-            "the encodings are multiplied by √d: the paper does that to embeddings",
-            lambda x, p, d: math.sqrt(d) * x,
-        ),
-        "of_length_one": (
-            "the encodings are divided by their length, √(d/2): they stay as they are",
-            lambda x, p, d: x / math.sqrt(d / 2),
-        ),
+        "zeros_at_0": ("position 0 gets zeros, as padding: it is 0, 1, 0, 1", lambda x, p, d: x * (p != 0)[..., None]),
+        "scaled": ("encodings are multiplied by √d: the paper scales embeddings", lambda x, p, d: math.sqrt(d) * x),
+        "of_length_one": ("encodings are divided by their length: it is √(d/2)", lambda x, p, d: x / math.sqrt(d / 2)),
         "float32_comes_back": ("float32 comes back, and loses digits: return float64", lambda x, p, d: x.float()),
     },
 )
 tensor2tensor = but(
-    answer,
-    "tensor2tensor's layout and exponent: sines first, and 2i/(d - 2). The paper takes turns, and divides by d",
-    angles=lambda p, e, d: p / 10000 ** (e * d / (d - 2)).nan_to_num(1),
-    layout=_halves,
+    answer, "tensor2tensor's layout and exponent: sines first, and 2i/(d - 2)", exponents=_ends_at_1, layout=_halves
 )
 fairseq = but(
-    answer,
-    "fairseq's layout and step: sines first, and log 10000 / (d/2 - 1), which d = 2 makes a division by zero",
-    angles=lambda p, e, d: p / 10000 ** (e * d / 2 * (1 / (d // 2 - 1))),
-    layout=_halves,
+    answer, "fairseq's layout and step: sines first, and log 10000 / (d/2 - 1)", exponents=_of_fairseq, layout=_halves
 )
 cast_at_the_end = but(
     answer,
     "float32 throughout, and cast at the end: what is lost does not come back. Compute in float64",
-    angles=lambda p, e, d: p / 10000 ** e.float(),
+    exponents=lambda e, d: e.float(),
     result=lambda x, p, d: x.double(),
 )
 
