@@ -14,21 +14,20 @@ from recattn_mini.attention.multi_head_attention import (
 )
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises.spec import (
-    but,
     drawn_once,
     finite,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
     teaching,
     torch_only,
-    wrong,
 )
 from recattn_mini.exercises.spec.attention import masks, nobody, random_views
 from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head, projected
-from recattn_mini.exercises.spec.modules import call, cut_off, filled_up
+from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
 NAMES = ("q", "k", "v", "w_q", "w_k", "w_v", "w_o")
 IN_DEPTH = ("no mask", "nobody to attend to")
@@ -54,8 +53,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """It has one width, a: what is narrower is filled up with zeros."""
     a, d = len(w_q), q.shape[-1]
     q, k, v, w_q, w_k, w_v, w_o = (filled_up(x, a) for x in (q, k, v, w_q, w_k, w_v, w_o.mT))
-    weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "v_proj.weight": w_v, "o_proj.weight": w_o.mT}
-    return cut_off(call(module(a, h), weights, q, k, v, mask), d)
+    return cut_off(call_heads(module(a, h), (w_q, w_k, w_v, w_o.mT), q, k, v, mask), d)
 
 
 def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
@@ -93,8 +91,7 @@ def refused() -> dict[str, tuple]:
 def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """One head after the other, by PyTorch's own attention: each has its rows of W_q, W_k, W_v, its columns of W_o."""
     out = 0
-    masks = _of_each_head(q, k, h, mask)
-    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), masks, strict=True):
+    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), _of_each_head(q, k, h, mask), strict=True):
         head = F.scaled_dot_product_attention(q @ w_q[rows].T, k @ w_k[rows].T, v @ w_v[rows].T, of_head)
         out = out + head @ w_o[:, rows].T
     return out
@@ -102,8 +99,7 @@ def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 
 def _of_each_head(q, k, h, mask):
     """h masks (b t s)."""
-    mask = torch.tensor(True) if mask is None else mask
-    return mask.expand(len(q), h, q.shape[1], k.shape[1]).unbind(1)
+    return (torch.tensor(True) if mask is None else mask).expand(len(q), h, q.shape[1], k.shape[1]).unbind(1)
 
 
 def _agrees(f, *cases):
@@ -157,26 +153,17 @@ def check_gradient(f):
 def check_one_head(f):
     "one head is plain attention between the projections"
     q, k, v, w_q, w_k, w_v, w_o, _, _ = inputs()["no mask"]
-    plain = F.scaled_dot_product_attention(q @ w_q.T, k @ w_k.T, v @ w_v.T) @ w_o.T
-    same(f(q, k, v, w_q, w_k, w_v, w_o, 1), plain)
+    same(f(q, k, v, w_q, w_k, w_v, w_o, 1), F.scaled_dot_product_attention(q @ w_q.T, k @ w_k.T, v @ w_v.T) @ w_o.T)
 
 
 MISTAKES = mistakes_of_heads(multi_head)
-values_of_k = but(
+OF_OTHERS = mistakes_of(
     multi_head,
-    "the values are not those of v: w_v is applied to k",
-    project=lambda q, k, v, *weights: projected(q, k, k, *weights),
+    project={
+        "values_of_k": ("w_v is applied to k: it is for v", lambda q, k, v, *weights: projected(q, k, k, *weights)),
+        "keys_of_v": ("w_k is applied to v: it is for k", lambda q, k, v, *weights: projected(q, v, v, *weights)),
+    },
 )
-keys_of_v = but(
-    multi_head,
-    "the keys are not those of k: w_k is applied to v",
-    project=lambda q, k, v, *weights: projected(q, v, v, *weights),
-)
-
-
-@wrong("q is added at the end: the residual belongs to the block around attention")
-def residual_added(q, *others):
-    return q + multi_head_attention(q, *others)
 
 
 @right
@@ -186,8 +173,9 @@ def with_einsum(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     queries, keys = torch.einsum("btd,hwd->bhtw", q, of_q), torch.einsum("bsc,hwc->bhsw", k, of_k)
     values = torch.einsum("bse,hwe->bhsw", v, of_v)
     scores = torch.einsum("bhtw,bhsw->bhts", queries, keys) * width**-0.5
-    weights = softmax(masked_scores(scores, mask))
-    return torch.einsum("bhts,bhsw,dhw->btd", weights, values, w_o.unflatten(1, (h, width)))
+    return torch.einsum(
+        "bhts,bhsw,dhw->btd", softmax(masked_scores(scores, mask)), values, w_o.unflatten(1, (h, width))
+    )
 
 
 @right

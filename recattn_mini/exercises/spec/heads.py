@@ -45,10 +45,12 @@ def multi_head(
     attend=attend,
     join=join_heads,
     out=lambda w_o: w_o.mT,
+    finish=lambda out, q: out,
 ):
     """What is right, with what can go wrong as keyword arguments."""
-    q, k, v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
-    return join(attend(q @ swap(k) / scale(q, k, v), v, mask)) @ out(w_o)
+    of_q, of_k, of_v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
+    heads = attend(of_q @ swap(of_k) / scale(of_q, of_k, of_v), of_v, mask)
+    return finish(join(heads) @ out(w_o), q)
 
 
 def viewed(x, h):
@@ -176,6 +178,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
     "w_o_missing": (
         "w_o is missing: without it no output mixes what different heads found",
         {"out": lambda w_o: torch.eye(w_o.shape[1], dtype=w_o.dtype, device=w_o.device)},
+    ),
+    "residual_added": (
+        "q is added at the end: the residual belongs to the block around attention",
+        {"finish": lambda out, q: out + q},
     ),
     "mean_of_the_heads": (
         "the mean of the heads: each has columns of its own, side by side, and w_o mixes them",
