@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from recattn_mini.attention.layer_norm import layer_norm
+from recattn_mini.exercises.spec import attention as of_attention
 from recattn_mini.exercises.spec import but, mistakes_of
 from recattn_mini.exercises.spec.attention import named
 from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head
@@ -213,7 +214,7 @@ NORMS = {
         partial(_norm, correction=1, deviation=lambda variance: variance.sqrt() + 1e-6),
     ),
     "nearly_annotated": (
-        "x.std(-1) + 1e-5, nearly the Annotated Transformer's: the variance is over d, not d - 1, and ε inside the root",
+        "x.std(-1) + 1e-5, nearly the Annotated Transformer's: the variance is over d, not d - 1, ε inside the root",
         partial(_norm, correction=1, deviation=lambda variance: variance.sqrt() + 1e-5),
     ),
     "epsilon_outside": (
@@ -260,10 +261,29 @@ NETWORKS = {
         lambda x, w_in, w_out: network_of(x, w_in.mT, w_out.mT),
     ),
 }
+MASKING = (  # what is often done to weights and masks inside a block; all that is known is asked in attention itself
+    of_attention.inverted_mask,
+    of_attention.mask_ignored,
+    of_attention.masked_after_the_softmax,
+    of_attention.masked_and_divided,
+    of_attention.masked_with_zero,
+    of_attention.mask_added,
+    of_attention.minus_one_billion,
+    of_attention.lowest_of_the_dtype,
+    of_attention.lower_than_the_fill,
+    of_attention.told_by_size,
+    of_attention.nan_where_nobody,
+    of_attention.nan_patched_up,
+    of_attention.infinity_added,
+    of_attention.softmax_overflows,
+    of_attention.softmax_over_queries,
+    of_attention.no_softmax,
+    of_attention.causal_too,
+)
 
 
 def mistakes_of_block(answer: Callable[..., Any]) -> list[Callable]:
     """The answer with every known mistake of its sublayers, norms and network, and of its heads that is one here."""
     found = mistakes_of(answer, first=FIRST, second=SECOND, scales=SCALES, norm=NORMS, network=NETWORKS)
     found += named(BOTH, [but(answer, hint, first=each, second=each) for hint, each in BOTH.values()])
-    return found + mistakes_of_heads(answer, without=["by_number_of_queries"])  # there are as many keys
+    return found + mistakes_of_heads(answer, without=["by_number_of_queries"], attending=MASKING)  # as many as keys

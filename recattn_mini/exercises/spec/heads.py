@@ -12,10 +12,10 @@ import torch
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, split_heads
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises.spec import but
+from recattn_mini.exercises.spec import but, mistakes_of
 from recattn_mini.exercises.spec.attention import (
+    ATTENDING,
     attend,
-    mistakes_of_attending,
     mistakes_of_scaling,
     named,
     root_of_width,
@@ -242,9 +242,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
 }
 
 
-def mistakes_of_heads(answer: Callable, without: Iterable[str] = ()) -> list[Callable]:
+def mistakes_of_heads(
+    answer: Callable, without: Iterable[str] = (), attending: Iterable[Callable] = ATTENDING
+) -> list[Callable]:
     """The answer with every known mistake of its heads, scale, weights and masks, but those that are none there."""
     found = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
     found += mistakes_of_scaling(answer, "a/h, the width of a head", "√(a/h)", without=["by_width_of_v"])
-    found += mistakes_of_attending(answer)
+    found += mistakes_of(answer, attend={bad.__name__: (bad.hint, bad) for bad in attending})  # type: ignore[attr-defined]
     return [bad for bad in found if bad.__name__ not in without]
