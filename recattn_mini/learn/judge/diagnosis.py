@@ -1,6 +1,7 @@
 """Which known wrong answer does an answer behave like? The same outcome in every way in which it can be called."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -29,6 +30,7 @@ class Way:
     kind: str  # value, float32, device, gradient
     how: Callable[..., Any]
     case: tuple
+    of_modules: bool = True  # False for what a module takes only filled up, or refuses when it is built
 
     def outcome(self, f: Callable) -> Any:
         """The result, or that there was none: an error counts alike in NumPy and in PyTorch."""
@@ -43,17 +45,24 @@ class Way:
 @functools.cache
 def ways(spec: ModuleType, with_gradients: bool) -> list[Way]:
     """Every way in which an answer is called to be told apart; a NumPy form, or a float, has no gradients."""
-    inputs = spec.inputs()
+    inputs, only = spec.inputs(), getattr(spec, "FUNCTIONS_ONLY", ())
     if with_gradients:
         names, in_float32 = getattr(spec, "IN_DEPTH", inputs), float32_cases(spec)
         found = list(ways(spec, False))
         found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
-        found += [Way("device", _place, case) for case in cases_elsewhere(spec)]
+        found += [Way("device", _place, case, of_modules=False) for case in cases_elsewhere(spec)]
         if getattr(spec, "DIFFERENTIABLE", True):
             found += [Way("gradient", gradients, inputs[name]) for name in names]
         return found
     refused: dict[str, tuple] = getattr(spec, "refused", dict)()
-    return [Way("value", _value, case) for case in [*inputs.values(), *refused.values()]]
+    found = [Way("value", _value, case, of_modules=name not in only) for name, case in inputs.items()]
+    return found + [Way("value", _value, case, of_modules=False) for case in refused.values()]
+
+
+def ways_of(f: Callable, spec: ModuleType, with_gradients: bool) -> list[Way]:
+    """Those for an answer: what only functions are asked tells nothing of a module."""
+    is_module = inspect.isclass(getattr(f, "learners", f))
+    return [way for way in ways(spec, with_gradients) if way.of_modules or not is_module]
 
 
 def _value(f: Callable, *args: Any) -> Any:
@@ -87,7 +96,7 @@ def known(f: Callable, way: Way) -> Any:
 
 def diagnose(f: Callable, spec: ModuleType, with_gradients: bool) -> str:
     """Which known wrong answer `f` behaves like in every way, or in most of those in which its values are wrong."""
-    bank, tried = wrong_answers(spec), ways(spec, with_gradients)
+    bank, tried = wrong_answers(spec), ways_of(f, spec, with_gradients)
     of_f = functools.cache(lambda way: way.outcome(f))
     off = [way for way in tried if not alike(of_f(way), known(key_of(spec), way))]
     if off and not alike(of_f(off[0]), off[0].outcome(f)):
