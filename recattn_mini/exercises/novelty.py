@@ -8,6 +8,7 @@ from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, t
 from recattn_mini.metrics.novelty import novelty, novelty_numpy
 
 LEVEL, MINUTES = "easy", 10
+DIFFERENTIABLE = False
 HINTS = (
     "How surprised is someone to see an item that half of all users know? One that one in 1024 knows?",
     "-log₂ p for every item first, and then the mean over the list. -1 is no item: as an index it reads the last one.",
