@@ -225,7 +225,10 @@ MISTAKES = {
         {"mean": lambda weights, x: (weights[..., None] * x).sum(1)},
     ),
     "items_bent": ("tanh of x is pooled: average x itself", {"mean": lambda weights, x: mean_of(weights, x.tanh())}),
-    "detached_items": ("x is detached in the mean", {"mean": lambda weights, x: mean_of(weights, x.detach())}),
+    "detached_items": (
+        "x is detached in the mean: its gradient is a part only",
+        {"mean": lambda weights, x: mean_of(weights, x.detach())},
+    ),
     "minus_ten_thousand": (
         "masked with -1e4: other scores may be lower still, and then padding gets all the weight. Use -inf",
         {"weigh": _minus_ten_thousand},

@@ -127,23 +127,11 @@ def _at(i, change):
 MISTAKES = mistakes_of(
     answer,
     gate={
-        "released": (
-            "a = 0 is a GRU, as in the authors' code: in the paper a scales 1 - z",
-            lambda z, a: 1 - (1 - a) * z,
-        ),
-        "keep_gate_scaled": (
-            "a scales z, which keeps: a = 0 overwrites the state. Scale 1 - z",
-            lambda z, a: 1 - a * z,
-        ),
-        "z_not_inverted": (
-            "z lets the event in: nn.GRUCell's z keeps the state, the gate is 1 - z",
-            lambda z, a: a * z,
-        ),
+        "released": ("a = 0 is a GRU, as in the authors' code: here a scales 1 - z", lambda z, a: 1 - (1 - a) * z),
+        "keep_gate_scaled": ("a scales z, which keeps: a = 0 overwrites it. Scale 1 - z", lambda z, a: 1 - a * z),
+        "z_not_inverted": ("z lets the event in: nn.GRUCell's z keeps the state, u is 1 - z", lambda z, a: a * z),
         "agru": ("attention replaces the gate: that is AGRU. AUGRU multiplies the gate, a (1 - z)", lambda z, a: a),
-        "counted_twice": (
-            "the gate counts twice: mix h with n, not with the GRU's result",
-            lambda z, a: a * (1 - z) ** 2,
-        ),
+        "counted_twice": ("the gate counts twice: mix h with n, not with GRU(x, h)", lambda z, a: a * (1 - z) ** 2),
         "along_the_units": ("a is laid along the units: it is a number for each user", lambda z, a: a.mT * (1 - z)),
         "told_by_size": (
             "a is laid along the units where b = d: it is a number for each user",
@@ -154,28 +142,19 @@ MISTAKES = mistakes_of(
     },
     out={
         "the_other_way": ("ũ weighs the state, 1 - ũ the candidate: swap them", lambda h, n, *x: _mix(n, h, *x)),
-        "on_the_candidate": (
-            "a scales n, not the gate: a = 0 would shrink h",
-            lambda h, n, u, z, a: _mix(h, a * n, 1 - z),
-        ),
+        "on_the_candidate": ("a scales n, not u: a = 0 would shrink h", lambda h, n, u, z, a: _mix(h, a * n, 1 - z)),
         "state_kept_whole": ("ũ n is added to the whole state: it is (1 - ũ) h + ũ n", lambda h, n, u, *_: h + u * n),
         "on_gate_and_candidate": ("a scales n too: it scales the gate only", lambda h, n, u, z, a: _mix(h, a * n, u)),
         "on_the_new_state": ("a scales the new state: a = 0 forgets all", lambda h, n, u, z, a: a * _mix(h, n, 1 - z)),
     },
     new={
-        "on_both_gates": (
-            "a scales the reset gate too: it scales the update gate only",
-            lambda x, h, r, a, _: x + a * r * h,
-        ),
+        "on_both_gates": ("a scales the reset gate too: only the update gate", lambda x, h, r, a, _: x + a * r * h),
         "reset_before_the_product": (
-            "r is inside the product, as in Cho 2014: r scales W_n h + b_n",
+            "r is inside the product, as Cho's: it is r (W_n h + b_n)",
             lambda x, *y: x + y[-1],
         ),
         "no_reset": ("the reset gate is not used", lambda x, h, *_: x + h),
-        "reset_of_everything": (
-            "r scales the input's part too: it is n_x + r n_state",
-            lambda x, h, r, *_: r * (x + h),
-        ),
+        "reset_of_everything": ("r scales the input's part too: n_x + r n_state", lambda x, h, r, *_: r * (x + h)),
         "reset_of_the_input": ("r scales the input's part: it is n_x + r n_state", lambda x, h, r, *_: r * x + h),
         "reset_inverted": ("1 - r scales the state's part: it is n_x + r n_state", lambda x, h, r, *_: x + (1 - r) * h),
     },
@@ -198,10 +177,7 @@ MISTAKES = mistakes_of(
             "exp(y) / (1 + exp(y)) is inf / inf: use torch.sigmoid, or (1 + tanh(y/2)) / 2",
             lambda y: y.exp() / (1 + y.exp()),
         ),
-        "gradient_overflows": (
-            "1 / (1 + exp(-y)) has the gradient 0 · inf below -710: torch.sigmoid",
-            lambda y: 1 / (1 + (-y).exp()),
-        ),
+        "gradient_overflows": ("1 / (1 + exp(-y)) has gradient 0 · inf: torch.sigmoid", lambda y: 1 / (1 + (-y).exp())),
         "clipped": ("gates are clipped at ±10, where σ is not 1 yet", lambda y: y.clamp(-10, 10).sigmoid()),
         "clipped_at_5": ("gates are clipped at ±5, where σ is 0.993", lambda y: y.clamp(-5, 5).sigmoid()),
     },
@@ -214,14 +190,8 @@ MISTAKES = mistakes_of(
         "plain_gru": ("attention is not used: that is a plain GRU", _at(2, torch.ones_like)),
         "a_squared": ("attention is applied twice: ũ = a (1 - z), once", _at(2, torch.square)),
         "a_cut": ("an a below 1e-3 becomes 0: in a long history all are as small", _at(2, lambda a: a * (a >= 1e-3))),
-        "a_through_sigmoid": (
-            "a is put through a sigmoid: it is a weight already, and 0 must stay 0",
-            _at(2, torch.sigmoid),
-        ),
-        "a_over_users": (
-            "a is normalised over the batch: users have nothing to do with each other",
-            _at(2, lambda a: a.softmax(0)),
-        ),
+        "a_through_sigmoid": ("a is put through a sigmoid: it is a weight, and 0 must stay 0", _at(2, torch.sigmoid)),
+        "a_over_users": ("a is normalised over the batch: each user is on their own", _at(2, lambda a: a.softmax(0))),
         "a_detached": ("attention is detached: what makes it learns nothing", _at(2, torch.detach)),
         "h_detached": ("the state is detached: nothing is learned through time", _at(1, torch.detach)),
         "biases_merged": ("both biases are outside: r scales W_n h + b_n", lambda c: (*c[:5], c[5] + c[6], 0 * c[6])),

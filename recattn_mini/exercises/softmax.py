@@ -124,30 +124,16 @@ MISTAKES = mistakes_of(
     answer,
     shift={
         "not_shifted": ("the maximum is not subtracted: exp(710) is inf, and inf / inf is NaN", _nothing),
-        "shifted_by_the_global_maximum": (
-            "one maximum for the whole array: rows far below it vanish. Take each row's own",
-            torch.max,
-        ),
-        "maximum_not_below_zero": (
-            "a maximum below 0 becomes 0: rows far below it vanish. Only a maximum of -inf has to be replaced",
-            lambda x: _top(x).clamp_min(0),
-        ),
-        "shifted_by_the_mean": (
-            "the mean is subtracted: scores far above it still overflow. Subtract the maximum",
-            lambda x: _finite(x.mean(-1, keepdim=True)),
-        ),
+        "global_maximum": ("one maximum for the whole array: rows far below it vanish. Take each row's", torch.max),
+        "not_below_zero": ("a maximum below 0 becomes 0: rows far below vanish", lambda x: _top(x).clamp_min(0)),
+        "mean": ("the mean is subtracted: subtract the maximum", lambda x: _finite(x.mean(-1, keepdim=True))),
     },
     exp={
         "base_two": ("the base is 2, as exp2 or 2 ** x gives it: it is e", torch.exp2),
         "squared": ("squares for exponentials: softmax is exp of the scores, divided by its sum", torch.square),
     },
     total={"not_normalised": ("the weights are not divided by their sum", torch.ones_like)},
-    repair={
-        "epsilon_in_the_sum": (
-            "a small constant in the denominator: the weights no longer sum to 1. Replace the sum only where it is 0",
-            lambda total: total + 1e-6,
-        ),
-    },
+    repair={"epsilon": ("a constant is added to the sum: replace the sum, and only where it is 0", lambda x: x + 1e-6)},
 )
 textbook = but(
     answer,
@@ -155,7 +141,7 @@ textbook = but(
     shift=_nothing,
     repair=_as_it_is,
 )
-shifted_by_the_global_maximum_alone = but(
+global_maximum_alone = but(
     answer,
     "one maximum for the whole array: rows far below it vanish, and 0 / 0 is NaN. Take each row's own",
     shift=torch.max,
@@ -168,10 +154,18 @@ clipped = but(
     exp=lambda x: x.clamp(-700, 700).exp(),
 )
 over_everything = but(
-    answer,
-    "everything is divided by one sum: each row has to sum to 1 by itself",
-    shift=torch.max,
-    total=torch.sum,
+    answer, "everything is divided by one sum: each row has to sum to 1 by itself", shift=torch.max, total=torch.sum
+)
+BEFORE = mistakes_of(
+    lambda x, *, given: softmax(given(x)),
+    given={
+        "raised": (
+            "scores are raised to -1e9: lower ones become ties, rows of -inf equal shares",
+            lambda x: x.clamp_min(-1e9),
+        ),
+        "softmin": ("the negative scores: that is softmin", lambda x: torch.where(x == -torch.inf, x, -x)),
+        "twice": ("softmax twice: the second one flattens the weights of the first", softmax),
+    },
 )
 
 
@@ -195,11 +189,6 @@ def uniform_for_nothing(x):
     return torch.softmax(x.clamp_min(torch.finfo(x.dtype).min), -1)
 
 
-@wrong("scores are raised to -1e9: lower ones become ties, and a row of -inf gets equal shares. It gives zeros")
-def raised_to_minus_one_billion(x):
-    return torch.softmax(x.clamp_min(-1e9), -1)
-
-
 @wrong("a row with any -inf in it gives zeros: only a row of nothing but -inf does")
 def partly_masked_is_zero(x):
     return softmax(x) * (x > -torch.inf).all(-1, keepdim=True)
@@ -208,16 +197,6 @@ def partly_masked_is_zero(x):
 @wrong("this is the logarithm of the weights: the last exp is missing")
 def log_softmax(x):
     return torch.log_softmax(x, -1)
-
-
-@wrong("the negative scores: that is softmin")
-def softmin(x):
-    return softmax(torch.where(x == -torch.inf, x, -x))
-
-
-@wrong("softmax twice: the second one flattens the weights of the first")
-def twice(x):
-    return softmax(softmax(x))
 
 
 @wrong("a sigmoid for each score: the weights of a row must sum to 1")
