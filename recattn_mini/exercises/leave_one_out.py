@@ -43,7 +43,7 @@ def inputs() -> dict[str, tuple]:
         # in nanoseconds, from before 1970 on: what is joined to a user's id, times a constant, runs into the next user
         "nanoseconds": (
             torch.tensor([3, 1, 2]).repeat(4),
-            10**17 * torch.tensor([9, -2, 0, -3, 1, 4, 2, 8, -1, 5, 3, 6]),
+            10**17 * nanoseconds,
         ),
         "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
@@ -215,6 +215,11 @@ def _by_first(order, users):
     return (users[order] == users[:, None]).int().argmax(1)
 
 
+def _joined(constant):
+    return lambda u, t: (u * constant + t).argsort(stable=True)
+
+
+JOINED = "one key of both, user · 10^{} + time: large or negative times run into another user. Sort by two keys"
 ORDER = {
     "random_events": ("random events are held out, not the last two", lambda u, t: by_user(_permuted(u), u)),
     "last_in_the_file": (
@@ -255,13 +260,7 @@ ORDER = {
         "one key of both, user · (max + 1) + time: a large id times the seconds since 1970 overflows. Sort by two keys",
         lambda u, t: (u * (t.max() + 1) + t).argsort(stable=True),
     ),
-    **{
-        f"one_key_of_1e{n}": (
-            f"one key of both, user · 10^{n} + time: large or negative times run into another user. Sort by two keys",
-            lambda u, t, n=n: (u * 10**n + t).argsort(stable=True),
-        )
-        for n in (9, 10, 12)
-    },
+    **{f"one_key_of_1e{n}": (JOINED.format(n), _joined(10**n)) for n in (9, 10, 12)},
     "float32_times": (
         "timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers",
         lambda u, t: by_user_then_time(u, t.float()),

@@ -168,6 +168,12 @@ padding_is_the_last = but(
     total=lambda bits, items: bits[items].mean(1),
     divide=lambda total, length: total,
 )
+padding_is_the_last_but_of_nothing = but(
+    answer,
+    "-1 as an index reads the last item, though an empty list has its NaN: leave -1 out of the sum and of the number",
+    total=lambda bits, items: bits[items].mean(1),
+    divide=lambda total, length: torch.where(length == 0, torch.nan, total),
+)
 padding_in_the_sum = but(
     answer, "-1 reads the last item's bits into the sum: leave it out", total=lambda bits, items: bits[items].sum(1)
 )

@@ -11,6 +11,7 @@ import torch
 
 from recattn_mini.exercises.spec import TOLERANCE, Mistake, copy_of, float64, gradients
 from recattn_mini.exercises.spec.common import (
+    FLOAT32,
     arrays_keep_their_dtype,
     cases_elsewhere,
     common_mistakes,
@@ -172,6 +173,6 @@ def alike(a: Any, b: Any) -> bool:
             return True
         if torch.equal(a, b):  # a tenth of the time, and most often so
             return True
-        off = 1e-5 if a.dtype == torch.float32 else TOLERANCE
+        off = FLOAT32 if a.dtype == torch.float32 else TOLERANCE
         return torch.allclose(a, b, rtol=off, atol=off, equal_nan=True)
     return type(a) is type(b) and a == b
