@@ -11,11 +11,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from recattn_mini.attention.layer_norm import layer_norm
 from recattn_mini.exercises.spec import attention as of_attention
-from recattn_mini.exercises.spec import but, mistakes_of
+from recattn_mini.exercises.spec import but, mistakes_of, wrong
 from recattn_mini.exercises.spec.attention import named
 from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head
+
+
+def norm_of(x, scale):
+    """Layer norm without a shift."""
+    return F.layer_norm(x, x.shape[-1:], scale)
 
 
 def network_of(x, w_in, w_out):
@@ -39,7 +43,7 @@ def block(
     first=lambda x, f, norm: x + f(norm(x)),
     second=lambda x, f, norm, came_in: x + f(norm(x)),
     scales=lambda scale_1, scale_2: (scale_1, scale_2),
-    norm=layer_norm,
+    norm=norm_of,
     network=network_of,
     **parts,
 ):
@@ -143,18 +147,34 @@ SECOND = {
 BOTH = {
     "post_norm": (
         "post-norm: the norms stand behind the sums. Pre-norm normalises what a sublayer reads, and not the residual",
-        lambda x, f, norm, *_: norm(x + f(x)),
+        lambda x, f, norm: norm(x + f(x)),
+        lambda x, f, norm, came_in: norm(x + f(x)),
     ),
     "outputs_normalised": (
         "what a sublayer gives is normalised, x + norm(f(x)): the norm belongs before it, x + f(norm(x))",
-        lambda x, f, norm, *_: x + norm(f(x)),
+        lambda x, f, norm: x + norm(f(x)),
+        lambda x, f, norm, came_in: x + norm(f(x)),
     ),
     "both_added_to_the_norm": (
         "each sublayer is added to its normalised input: add both to x itself",
-        lambda x, f, norm, *_: norm(x) + f(norm(x)),
+        lambda x, f, norm: norm(x) + f(norm(x)),
+        lambda x, f, norm, came_in: norm(x) + f(norm(x)),
     ),
-    "no_residuals": ("both residuals are missing: add x to what a sublayer gives", lambda x, f, norm, *_: f(norm(x))),
-    "no_norms": ("both norms are missing: a sublayer reads a normalised x", lambda x, f, norm, *_: x + f(x)),
+    "sasrec": (
+        "as in SASRec's first code: only the queries are normalised, and attention is added to them. Add it to x",
+        lambda x, f, norm: norm(x) + f(norm(x), x, x),
+        lambda x, f, norm, came_in: norm(x) + f(norm(x)),
+    ),
+    "no_residuals": (
+        "both residuals are missing: add x to what a sublayer gives",
+        lambda x, f, norm: f(norm(x)),
+        lambda x, f, norm, came_in: f(norm(x)),
+    ),
+    "no_norms": (
+        "both norms are missing: a sublayer reads a normalised x",
+        lambda x, f, norm: x + f(x),
+        lambda x, f, norm, came_in: x + f(x),
+    ),
 }
 SCALES = {
     "shared_norm": ("both sublayers share scale_1: the second has a scale of its own", lambda one, two: (one, one)),
@@ -200,10 +220,10 @@ NORMS = {
         "divided by the variance: it is σ, its root",
         partial(_norm, deviation=lambda variance: variance + 1e-5),
     ),
-    "scale_added": ("the scale is added: multiply by it", lambda x, scale: layer_norm(x, scale**0) + scale),
+    "scale_added": ("the scale is added: multiply by it", lambda x, scale: norm_of(x, scale**0) + scale),
     "scaled_before_the_norm": (
         "scaled before it is normalised: scale belongs behind, scale ⊙ (x - μ) / σ",
-        lambda x, scale: layer_norm(scale * x, scale**0),
+        lambda x, scale: norm_of(scale * x, scale**0),
     ),
     "unbiased_variance": (
         "the variance is over d - 1: a norm's is the biased one, over d (unbiased=False, correction=0)",
@@ -282,8 +302,21 @@ MASKING = (  # what is often done to weights and masks inside a block; all that 
 )
 
 
+RARE = (  # in a block, where attention is often the library's; they are known in attention itself
+    *("users_and_heads_mixed", "joined_by_transpose", "split_interleaved", "keys_reshaped", "scaled_too_late"),
+    *("by_the_number_of_heads", "masks_of_other_users", "masks_in_the_order_of_users", "mask_with_two_axes_more"),
+    *("values_not_projected", "nothing_projected", "residual_added"),
+)
+
+
+@wrong("the network comes first: attention is the first sublayer, the network the second")
+def network_first(x, *others):
+    return block(block(x, *others, first=lambda x, *_: x), *others, second=lambda x, *_: x)
+
+
 def mistakes_of_block(answer: Callable[..., Any]) -> list[Callable]:
-    """The answer with every known mistake of its sublayers, norms and network, and of its heads that is one here."""
+    """The answer with every known mistake of its sublayers, norms and network, and the common ones of its heads."""
     found = mistakes_of(answer, first=FIRST, second=SECOND, scales=SCALES, norm=NORMS, network=NETWORKS)
-    found += named(BOTH, [but(answer, hint, first=each, second=each) for hint, each in BOTH.values()])
-    return found + mistakes_of_heads(answer, without=["by_number_of_queries"], attending=MASKING)  # as many as keys
+    found += named(BOTH, [but(answer, hint, first=first, second=second) for hint, first, second in BOTH.values()])
+    as_many_as_keys = "by_number_of_queries"
+    return [*found, network_first, *mistakes_of_heads(answer, without=[as_many_as_keys, *RARE], attending=MASKING)]
