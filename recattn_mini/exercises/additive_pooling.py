@@ -1,6 +1,7 @@
 """Spec of additive_pooling: attention whose query is learned, as a function over given weights and as a module."""
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -152,6 +153,10 @@ def attended(x, w, b, w_score, mask=None, *, attend):
     return attend(scores, x, mask)[..., 0, :]
 
 
+def bent(bend):
+    return {"hidden": lambda x, w, b: hidden_of(x, w, b, bend)}
+
+
 def as_it_is(x):
     return x
 
@@ -181,10 +186,10 @@ def _minus_ten_thousand(scores, mask):
     return softmax(scores.masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True)
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
     "no_tanh": (
         "the tanh is missing: W and w_score are then one linear score, and b shifts all scores alike, which cancels",
-        {"hidden": lambda *of: hidden_of(*of, as_it_is)},
+        bent(as_it_is),
     ),
     "bias_outside_the_tanh": (
         "b is missing, or outside the tanh, where it shifts all scores alike and the softmax forgets it: tanh(W x + b)",
@@ -194,14 +199,14 @@ MISTAKES = {
     "tanh_before_w": ("tanh before W: tanh(W x + b)", {"hidden": lambda x, w, b: hidden_of(x.tanh(), w, b, as_it_is)}),
     "tanh_of_the_score": (
         "tanh of the score, after w_score: the hidden layer is what tanh bounds",
-        {"hidden": lambda *of: hidden_of(*of, as_it_is), "score": lambda hidden, w: (hidden @ w).tanh()},
+        {**bent(as_it_is), "score": lambda hidden, w: (hidden @ w).tanh()},
     ),
     "tanh_overflows": (
         "(exp(x) - exp(-x)) / (exp(x) + exp(-x)) is inf / inf beyond 710: use tanh",
-        {"hidden": lambda *of: hidden_of(*of, lambda x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()))},
+        bent(lambda x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())),
     ),
-    "relu": ("a ReLU where the tanh belongs", {"hidden": lambda *of: hidden_of(*of, torch.relu)}),
-    "sigmoid_hidden": ("a sigmoid where the tanh belongs", {"hidden": lambda *of: hidden_of(*of, torch.sigmoid)}),
+    "relu": ("a ReLU where the tanh belongs", bent(torch.relu)),
+    "sigmoid_hidden": ("a sigmoid where the tanh belongs", bent(torch.sigmoid)),
     "w_reshaped": (
         "W (a d) is reshaped to (d a), which mixes up its numbers: use its transpose",
         {"hidden": lambda x, w, b: hidden_of(x, w.reshape(w.shape[1], len(w)).mT, b)},
@@ -263,8 +268,9 @@ MISTAKES = {
     ),
 }
 SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
-NONE_HERE = """queries_masked causal_too softmax_over_everything plain_sum
-told_by_size mask_squeezed mask_as_index"""  # a row of scores has no other queries, its mask no axis t
+# a row of scores has no other queries, and its mask no axis t; the rest cannot be told from another one here
+NONE_HERE = """queries_masked causal_too softmax_over_everything told_by_size mask_squeezed mask_as_index
+plain_sum infinity_added_result_patched"""
 WEIGHTS = mistakes_of_attending(
     attended,
     NONE_HERE.split(),

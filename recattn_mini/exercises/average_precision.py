@@ -140,6 +140,11 @@ last_hit_only = but(
         (top > 0) & ((top > 0).cumsum(1) == (top > 0).sum(1)[:, None]), precision(top), 0
     ).sum(1),
 )
+counted_on = but(
+    answer,
+    "hits are counted on from user to user, by a cumsum without an axis: count within each row, axis 1",
+    summed=lambda top: ((top > 0) * (top > 0).flatten().cumsum(0).reshape(top.shape) / ranks_of(top)).sum(1),
+)
 at_every_place = but(
     answer, "precision is summed over all places, not at hits only", summed=lambda top: precision(top).sum(1)
 )

@@ -139,6 +139,19 @@ over_places = but(
 )
 
 
+over_shown = but(
+    answer,
+    "divided by the number of recommendations that were made: the catalogue has n items",
+    by=lambda items, n: max(1, len(listed(items))),
+)
+nan_for_nobody = but(
+    answer,
+    "no recommendation at all gives NaN: it covers nothing, 0",
+    by=lambda items, n: n if len(listed(items)) else 0,
+    count=lambda kept: torch.tensor(len(kept.unique())).double(),
+)
+
+
 @wrong("-1 as an index marks the last item: drop it first")
 def padding_marks_the_last(items, n):
     return _marked(items, n).mean()

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, mistakes_of, right, same, wrong
 from recattn_mini.exercises.spec.pairs import mistakes_of_pairs, pairs_won
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
@@ -217,6 +217,20 @@ user_zero_left_out = but(
     "user 0 is left out as if it were padding: any whole number is somebody's id",
     groups=lambda users: rows_of(users, users[users != 0].unique()),
 )
+
+
+def refusing(scores, labels, users, *, one_class):
+    """Users of one class count, but a log of nothing else is refused."""
+    answer(scores, labels, users)
+    return answer(scores, labels, users, one_class=one_class)
+
+
+ONE_CLASS = {
+    "kept_in_the_weights": ("who has one class stays in the weights, with 0: leave it out of both", lambda p: 0.0),
+    "kept_as_half": ("who has one class counts as ½: there is no pair, leave it out of both sums", lambda p: 0.5),
+    "kept_as_one": ("who has one class counts as 1: there is no pair, leave it out of both sums", lambda p: 1.0),
+}
+REFUSING = mistakes_of(refusing, one_class=ONE_CLASS)
 
 
 @wrong("only users without a click are left out: those who clicked everything have no pair either, and count 0 here")

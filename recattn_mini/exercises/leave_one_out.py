@@ -30,6 +30,7 @@ def inputs() -> dict[str, tuple]:
     view = torch.stack([users, times], 1)
     # one of the users has 100 events in five seconds: NumPy sorts up to 16 numbers by insertion, which is stable
     with_busy = torch.from_numpy(np.random.RandomState(3).permutation(np.repeat([6, 2, 11, 5], [100, 4, 6, 5])))
+    nanoseconds = torch.tensor([9, -2, 0, -3, 1, 4, 2, 8, -1, 5, 3, 6])
     return {
         "users mixed": (users, times),
         "ties": (users, tied),
@@ -40,7 +41,10 @@ def inputs() -> dict[str, tuple]:
         "large ids": (torch.tensor([1_000_000, 943]).repeat(4), 893_286_630 + torch.tensor([8, 3, 7, 4, 10, 1, 9, 2])),
         "ids of any size": (torch.tensor([2**53 + 1, 0, 2**53]).repeat(5), 1000 * times[:15] + 893_287_379),
         # in nanoseconds, from before 1970 on: what is joined to a user's id, times a constant, runs into the next user
-        "nanoseconds": (torch.tensor([3, 1, 2]).repeat(4), 10**17 * torch.tensor([9, -2, 0, -3, 1, 4, 2, 8, -1, 5, 3, 6])),
+        "nanoseconds": (
+            torch.tensor([3, 1, 2]).repeat(4),
+            10**17 * nanoseconds,
+        ),
         "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
         "only one event": (torch.tensor([6]), torch.tensor([880_000_000])),
@@ -211,6 +215,11 @@ def _by_first(order, users):
     return (users[order] == users[:, None]).int().argmax(1)
 
 
+def _joined(constant):
+    return lambda u, t: (u * constant + t).argsort(stable=True)
+
+
+JOINED = "one key of both, user · 10^{} + time: large or negative times run into another user. Sort by two keys"
 ORDER = {
     "random_events": ("random events are held out, not the last two", lambda u, t: by_user(_permuted(u), u)),
     "last_in_the_file": (
@@ -251,13 +260,7 @@ ORDER = {
         "one key of both, user · (max + 1) + time: a large id times the seconds since 1970 overflows. Sort by two keys",
         lambda u, t: (u * (t.max() + 1) + t).argsort(stable=True),
     ),
-    **{
-        f"one_key_of_1e{n}": (
-            f"one key of both, user · 10^{n} + time: large or negative times run into another user. Sort by two keys",
-            lambda u, t, n=n: (u * 10**n + t).argsort(stable=True),
-        )
-        for n in (9, 10, 12)
-    },
+    **{f"one_key_of_1e{n}": (JOINED.format(n), _joined(10**n)) for n in (9, 10, 12)},
     "float32_times": (
         "timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers",
         lambda u, t: by_user_then_time(u, t.float()),

@@ -142,6 +142,12 @@ ideal_of_the_best_grade = but(
 ideal_not_sorted = but(
     answer, "the ideal list is judged as it comes: sort it, best first", ideal=lambda gains, judged, k: judged[:, :k]
 )
+ideal_not_sorted_and_infinite = but(
+    answer,
+    "the ideal list is judged as it comes, and x / 0 where its first k hold nothing: sort it, best first",
+    ideal=lambda gains, judged, k: judged[:, :k],
+    divide=torch.div,
+)
 ideal_ascending = but(
     answer, "the ideal list has the worst first: sort down", ideal=lambda gains, judged, k: judged.sort(1).values[:, :k]
 )

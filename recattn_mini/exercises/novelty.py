@@ -8,6 +8,7 @@ from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, t
 from recattn_mini.metrics.novelty import novelty, novelty_numpy
 
 LEVEL, MINUTES = "easy", 10
+DIFFERENTIABLE = False
 HINTS = (
     "How surprised is someone to see an item that half of all users know? One that one in 1024 knows?",
     "-log₂ p for every item first, and then the mean over the list. -1 is no item: as an index it reads the last one.",
@@ -166,6 +167,12 @@ padding_is_the_last = but(
     "-1 as an index reads the popularity of the last item: leave it out of the sum and of the number",
     total=lambda bits, items: bits[items].mean(1),
     divide=lambda total, length: total,
+)
+padding_is_the_last_but_of_nothing = but(
+    answer,
+    "-1 as an index reads the last item, though an empty list has its NaN: leave -1 out of the sum and of the number",
+    total=lambda bits, items: bits[items].mean(1),
+    divide=lambda total, length: torch.where(length == 0, torch.nan, total),
 )
 padding_in_the_sum = but(
     answer, "-1 reads the last item's bits into the sum: leave it out", total=lambda bits, items: bits[items].sum(1)

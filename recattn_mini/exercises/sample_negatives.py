@@ -323,6 +323,25 @@ def without_replacement(seen, n, uniform):
     return torch.tensor(rows)
 
 
+@wrong("an item that was drawn leaves the list, until it is empty: draws are independent here, with replacement")
+def popped(seen, n, uniform):
+    def drawn(unmet, numbers):
+        left: list[int] = []
+        for x in numbers:
+            left = left or [*unmet]
+            yield left.pop(int(x * len(left)))
+
+    answer(seen, n, uniform)  # refuses a user who has met everything
+    unmet = [[item for item in range(1, n + 1) if item not in row] for row in seen.tolist()]
+    return torch.tensor([[*drawn(*one)] for one in zip(unmet, uniform.tolist(), strict=True)])
+
+
+@wrong("a user who has met everything gets item 0, which is none: raise the ValueError that the docstring promises")
+def item_0_where_nothing_is_left(seen, n, uniform):
+    nothing_left = torch.tensor([len(items) == n for items in met(seen)])[:, None]
+    return answer(seen * ~nothing_left, n, uniform) * ~nothing_left
+
+
 @wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
 def counts_searched_for_r(seen, n, uniform):
     counts = _counts(seen, n)
@@ -338,6 +357,11 @@ def chances_searched_on_the_left(seen, n, uniform):
 @wrong("computed in float32: a number just below 1 becomes 1, and an item that does not exist. Multiply in float64")
 def in_float32(seen, n, uniform):
     return answer(seen, n, uniform.float(), rank=_float32_rank)
+
+
+@wrong("computed in float32, and cut at the last rank: just below a border it is rounded up. Multiply in float64")
+def in_float32_and_cut(seen, n, uniform):
+    return answer(seen, n, uniform.float(), rank=lambda x, count, n: min(_float32_rank(x, count, n), count - 1))
 
 
 @wrong(

@@ -187,10 +187,10 @@ def _shifted_by(top):
     return shifted
 
 
-def _patched_up(target, rivals):
+def _rivals_alone(target, rivals):
     top = rivals.amax(-1, keepdim=True)
     alone = (rivals - top).exp().sum(-1).log() + top.squeeze(-1)  # -inf - (-inf), where all are hits
-    return F.softplus(alone - target).nan_to_num(0)
+    return F.softplus(alone - target)
 
 
 def _softmax_twice(target, rivals):
@@ -241,6 +241,8 @@ WITHOUT = {
     ),
 }
 FILL = {
+    "hits_become_minus_100": ("the logits of hits are -100: a score may be below that, -inf is not", -100.0),
+    "hits_become_minus_1000": ("the logits of hits are -1,000: a score may be below that, -inf is not", -1e3),
     "hits_become_0": ("the logits of hits are 0: exp(0) is 1, a rival like any other", 0.0),
     "hits_become_minus_10_000": ("the logits of hits are -10,000: a score may be below that, -inf is not", -1e4),
     "hits_become_minus_100_000": ("the logits of hits are -100,000: a score may be below that, -inf is not", -1e5),
@@ -254,7 +256,12 @@ LOSSES = {
     "no_target": ("the target is missing in the sum, log Σ exp(s)", lambda s, n: torch.logsumexp(n, -1) - s),
     "nan_patched_up": (
         "the NaN of a target whose negatives are all hits is patched up: its gradient is still NaN. Sum the target in",
-        _patched_up,
+        lambda s, n: _rivals_alone(s, n).nan_to_num(0),
+    ),
+    "rivals_alone": (
+        "the rivals are summed up alone, shifted by the largest: where all are hits, -inf - (-inf) is NaN. "
+        "Put the target among them",
+        _rivals_alone,
     ),
     "mean_inside": ("the mean of exp(s), not the sum", lambda s, n: losses(s, n) - math.log(n.shape[-1] + 1)),
     "hardest_negative": ("only the largest negative is in the sum", lambda s, n: losses(s, n.amax(-1, keepdim=True))),
@@ -336,6 +343,12 @@ def hits_become_the_target(positive, negatives, q, qs, hits=None):
 @wrong("the scores of hits are 0 before log Q comes off: they are rivals of score 0. Make their logits -inf")
 def scores_of_hits_become_0(positive, negatives, q, qs, hits=None):
     return answer(positive, without(negatives, hits, 0.0), q, qs)
+
+
+@wrong("exp without the maximum of the row taken off, hits times 0: inf · 0 is NaN. Make hits -inf, then log-sum-exp")
+def hits_times_0(positive, negatives, q, qs, hits=None):
+    target, rivals = corrected(positive, negatives, q, qs)
+    return ((target.exp() + (rivals.exp() * (1 if hits is None else ~hits)).sum(-1)).log() - target).mean()
 
 
 @wrong("a target with a hit is left out altogether: only the hit is")

@@ -121,8 +121,8 @@ def answer(g, q, k, v, mask=None, *, weights=_weights, softmax=_softmax, product
 
 
 RULE = "W ⊙ (grad_W - Σ_s W ⊙ grad_W)"
-SAME_WEIGHTS = {"nan_patched_up", "infinity_added", "detached_weights", "minus_1e300"}  # wrong in their gradient alone
-OF_WEIGHTS = tuple(bad for bad in attention.ATTENDING if bad.__name__ not in SAME_WEIGHTS)
+GRADIENT_ONLY = {"nan_patched_up", "infinity_added", "infinity_added_result_patched", "detached_weights", "minus_1e300"}
+OF_WEIGHTS = tuple(bad for bad in attention.ATTENDING if bad.__name__ not in GRADIENT_ONLY)
 MISTAKES = mistakes_of(
     answer,
     weights={b.__name__: (b.hint, lambda scores, mask, b=b: _weights(scores, mask, b)) for b in OF_WEIGHTS},

@@ -145,7 +145,7 @@ def answer(
 
 
 def _ends_at_1(e, d):
-    return (e * d / max(d - 2, 1))
+    return e * d / max(d - 2, 1)
 
 
 def _of_fairseq(e, d):

@@ -28,6 +28,8 @@ def inputs() -> dict[str, tuple]:
         "one huge weight": (clicks[:6], float64([300, 0.5, 1.5, 2, 4, 3])),
         "weights of 0": (clicks[3:11], float64([2, 0, 1.5, 0, 0.25, 3, 0, 0.00002])),
         "all rare": (clicks, weights / 1000),
+        "all very rare": (clicks, weights / 1e9),
+        "whole rewards": (clicks.long(), weights),
         "watch time": (float64([0.2, 0, 31, 7.5, 0, 2, 180]), weights[:7]),
     }
 
@@ -78,12 +80,17 @@ def check_weights_of_zero(f):
 
 def check_scale(f):
     "weights a thousand times smaller change nothing: only their ratios matter"
-    _agrees(f, "all rare")
+    _agrees(f, "all rare", "all very rare")
 
 
 def check_watch_time(f):
     "a reward need not be a click: seconds watched do as well"
     _agrees(f, "watch time")
+
+
+def check_whole_rewards(f):
+    "clicks may come as whole numbers: weights are not cut to such"
+    _agrees(f, "whole rewards")
 
 
 def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum(), refuses=True):
@@ -150,6 +157,11 @@ epsilon_in_the_sum = but(
     below=lambda r, w: w.sum() + 1e-8,
     refuses=False,
 )
+epsilon_in_a_sum_above_0 = but(
+    answer,
+    "a small constant in the denominator, which is above 0 without it: only ratios matter",
+    below=lambda r, w: w.sum() + 1e-8,
+)
 rewards_as_clicks = but(
     answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0
 )
@@ -160,6 +172,26 @@ softmax_of_weights = but(
     answer, "softmax of the weights: they are ratios, divide by their sum", of=lambda w: torch.softmax(w, 0)
 )
 over_the_largest = but(answer, "weights are divided by the largest: divide by their sum", below=lambda r, w: w.max())
+
+
+@wrong("rows without a reward are left out, of the denominator too: a row that was shown in vain counts")
+def rewarded_rows_only(rewards, weights):
+    answer(rewards, weights)
+    return over_clicked_rows(rewards, weights).nan_to_num(0)
+
+
+@wrong("the weights are cut to the rewards' dtype, whole numbers where clicks are such: make them float64")
+def in_the_rewards_dtype(rewards, weights):
+    answer(rewards, weights)
+    cut = weights.to(rewards.dtype)
+    return (cut * rewards).sum() / cut.sum().double()
+
+
+@wrong("a small sum of weights is taken for 0: only ratios matter, refuse a sum of 0 alone")
+def small_sum_refused(rewards, weights):
+    if weights.sum() < 1e-6:
+        raise ValueError("no weight")
+    return answer(rewards, weights)
 
 
 @wrong("a figure for each row: the estimate is their sum, one number")

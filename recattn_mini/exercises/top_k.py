@@ -212,6 +212,11 @@ very_low_is_nothing = but(
     "scores below -1e9 are masked too: only -inf is no candidate",
     mask=lambda items, scores: torch.where(scores < -1e9, -1, items),
 )
+cut_for_all = but(
+    answer,
+    "all lists are cut at the smallest number of candidates: each user's ends where their own do",
+    mask=lambda items, scores: torch.where(torch.arange(items.shape[1]) < (scores > -INF).sum(1).min(), items, -1),
+)
 narrow = but(answer, "fewer than k columns where there are fewer items: fill them with -1", fill=_as_it_is)
 filled_with_zero = but(
     answer, "columns beyond the catalogue hold 0, an item: fill them with -1", fill=lambda items, k: filled(items, k, 0)

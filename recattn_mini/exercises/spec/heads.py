@@ -12,8 +12,9 @@ import torch
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, split_heads
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises.spec import but
+from recattn_mini.exercises.spec import but, mistakes_of
 from recattn_mini.exercises.spec.attention import (
+    ATTENDING,
     attend,
     lowest_of_the_dtype,
     mistakes_of_attending,
@@ -46,10 +47,12 @@ def multi_head(
     attend=attend,
     join=join_heads,
     out=lambda w_o: w_o.mT,
+    finish=lambda out, q: out,
 ):
     """What is right, with what can go wrong as keyword arguments."""
-    q, k, v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
-    return join(attend(q @ swap(k) / scale(q, k, v), v, mask)) @ out(w_o)
+    of_q, of_k, of_v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
+    heads = attend(of_q @ swap(of_k) / scale(of_q, of_k, of_v), of_v, mask)
+    return finish(join(heads) @ out(w_o), q)
 
 
 def viewed(x, h):
@@ -188,6 +191,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "w_o is missing: without it no output mixes what different heads found",
         {"out": lambda w_o: torch.eye(w_o.shape[1], dtype=w_o.dtype, device=w_o.device)},
     ),
+    "residual_added": (
+        "q is added at the end: the residual belongs to the block around attention",
+        {"finish": lambda out, q: out + q},
+    ),
     "mean_of_the_heads": (
         "the mean of the heads: each has columns of its own, side by side, and w_o mixes them",
         {"join": lambda heads: join_heads(heads.mean(1, keepdim=True).expand_as(heads))},
@@ -251,9 +258,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
 }
 
 
-def mistakes_of_heads(answer: Callable, without: Iterable[str] = ()) -> list[Callable]:
+def mistakes_of_heads(
+    answer: Callable, without: Iterable[str] = (), attending: Iterable[Callable] = ATTENDING
+) -> list[Callable]:
     """The answer with every known mistake of its heads, scale, weights and masks, but those that are none there."""
     found = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
     found += mistakes_of_scaling(answer, "a/h, the width of a head", "√(a/h)", without=["by_width_of_v"])
-    found += mistakes_of_attending(answer)
+    found += mistakes_of(answer, attend={bad.__name__: (bad.hint, bad) for bad in attending})  # type: ignore[attr-defined]
     return [bad for bad in found if bad.__name__ not in without]

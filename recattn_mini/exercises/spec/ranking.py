@@ -149,6 +149,11 @@ def judged_cut(metric, gains, judged, k):
     return metric(gains, judged[:, :k], k)
 
 
+@wrong("only the first of judged is asked whether there is something to find: it stands in any order, so ask all")
+def first_judged(metric, gains, judged, k):
+    return torch.where(judged[:, 0] > 0, metric(gains, judged, k), torch.nan)
+
+
 @wrong("the wrong axis: each row is a user, so go along axis 1")
 def along_users(metric, gains, judged, k):
     return metric(gains.mT, judged.mT, k)
@@ -233,6 +238,11 @@ def epsilon(gained, possible, gains, judged, k):
 @wrong("not divided: this is what was gained, divide it by what was possible")
 def not_divided(gained, possible, gains, judged, k):
     return where_relevant(judged, gained(gains, k))
+
+
+@wrong("judged is cut at place k, and where nothing is left that is x / 0: it is no ranked list, so all of it counts")
+def judged_cut_and_infinite(gained, possible, gains, judged, k):
+    return gained(gains, k) / possible(judged[:, :k], k)
 
 
 @wrong("divided by what the list holds, where what was never ranked is missing: take the divisor from judged")
