@@ -31,7 +31,9 @@ def additive_attention_numpy(
 ) -> np.ndarray:
     """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros.
+    The sum of v with the weights softmax_s(w_score · tanh(w_q q_t + w_k k_s)), without a scale. mask is boolean and
+    broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros. The arguments stay as
+    they are.
 
     >>> one, v = np.ones((1, 1)), np.array([[8.0], [4.0]])
     >>> k = np.array([[np.arctanh(0.5)], [0.0]])  # tanh(0 + k) is 0.5 and 0
@@ -55,8 +57,9 @@ def additive_attention(
 ) -> torch.Tensor:
     """q (... t d), k (... s c), v (... s e), w_q (a d), w_k (a c), w_score (a), mask (... t s) -> (... t e).
 
-    mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    no gradient is NaN.
+    The sum of v with the weights softmax_s(w_score · tanh(w_q q_t + w_k k_s)), without a scale. mask is boolean and
+    broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and no gradient is NaN.
+    The result has v's dtype; the arguments stay as they are.
 
     >>> one, k, v = torch.ones(1, 1), torch.tensor([[0.5], [0.0]]).atanh(), torch.tensor([[8.0], [4.0]])
     >>> out = additive_attention(0 * one, k, v, one, one, 2 * torch.tensor([3.0]).log())  # tanh is 0.5, 0: odds 3 to 1

@@ -27,7 +27,8 @@ def additive_pooling_numpy(
 ) -> np.ndarray:
     """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
-    mask is boolean and broadcasts to (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros.
+    The sum of x with the weights softmax_s(w_score · tanh(w_hidden x_s + b_hidden)). mask is boolean and broadcasts to
+    (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros. The arguments stay as they are.
 
     >>> x, w_hidden = np.array([[8.0], [4.0]]), np.arctanh([[0.5]]) / 4
     >>> b_hidden = -4 * w_hidden[0]  # tanh(W x + b) is 0.5 and 0
@@ -49,8 +50,9 @@ def additive_pooling(
 ) -> torch.Tensor:
     """x (... s d), w_hidden (a d), b_hidden (a), w_score (a), mask (... s), True = may be pooled -> (... d).
 
-    mask is boolean and broadcasts to (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros, and no
-    gradient is NaN. The arguments stay as they are.
+    The sum of x with the weights softmax_s(w_score · tanh(w_hidden x_s + b_hidden)). mask is boolean and broadcasts to
+    (... s): one mask (s) may serve a whole batch. Nothing to pool gives zeros, and no gradient is NaN. The result has
+    x's dtype; the arguments stay as they are.
 
     >>> x, zero = torch.tensor([[8.0], [4.0]]), torch.zeros(1)
     >>> additive_pooling(x, zero[:, None], zero, zero)  # equal scores: the plain mean

@@ -88,7 +88,8 @@ def augru_cell(
 ) -> torch.Tensor:
     """x (b c), state (b d), attention (b), w_input (3d c), w_state (3d d), b_input (3d), b_state (3d) -> (b d).
 
-    Formula and order of the blocks as in `augru_cell_numpy`; no gradient is NaN or infinite where gates saturate.
+    Formula and order of the blocks as in `augru_cell_numpy`; no gradient is NaN or infinite where gates saturate. The
+    result has the state's dtype; the arguments stay as they are.
 
     >>> x, state, a = torch.zeros(1, 1), torch.tensor([[8.0]]), torch.tensor([0.5])
     >>> w, b = torch.zeros(3, 1), torch.zeros(3)

@@ -68,7 +68,8 @@ def cross_attention(
 
     mask is boolean, True = may attend, and broadcasts to (b h t s): (t s) is for all users and heads, (b 1 1 s) hides a
     user's padding, (b h t s) is for each head. Three axes are read as (h t s), one mask a head; a mask (b t s), one a
-    user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no gradient is NaN.
+    user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no gradient is NaN. The
+    result has x's dtype.
 
     >>> one, x, context = torch.ones(1, 1), torch.zeros(1, 1, 1), torch.tensor([[[8.0], [4.0], [0.0]]])
     >>> cross_attention(x, context, one, one, one, one, 1)  # a query of nothing: the plain mean
@@ -101,7 +102,8 @@ class CrossAttention(nn.Module):
     def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x (b t d), context (b s c) -> (b t d); a query that may attend to nothing gets zeros, and no gradient is NaN.
 
-        mask is boolean, broadcasts to (b h t s), True = may attend; (b t s) has to come as mask[:, None].
+        mask is boolean, broadcasts to (b h t s), True = may attend. Three axes are read as (h t s), one mask a head; a
+        mask (b t s) has to come as mask[:, None]. The arguments stay as they are.
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return cross_attention(x, context, *weights, self.h, mask)

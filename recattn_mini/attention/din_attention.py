@@ -102,7 +102,7 @@ def din_attention(
     score_ts = w_score · σ(w_hidden [q_t, k_s, q_t - k_s, q_t ⊙ k_s] + b_hidden), the four blocks in this order. No
     softmax, no scale. mask is boolean and broadcasts to (... t s), True = may attend; (... 1 s) is for all candidates.
     A masked event adds nothing, a candidate that may attend to nothing gets zeros. Every gradient is finite, also where
-    σ is given ±1,000 and more. The arguments stay as they are.
+    σ is given ±1,000 and more. The result has k's dtype; the arguments stay as they are.
 
     >>> q, k, zero = torch.ones(1, 1), torch.tensor([[3.0], [1.0]]), torch.zeros(1, 4)
     >>> din_attention(q, k, zero, zero[0, :1], torch.tensor([4.0]))  # 4 σ(0) = 2 of each event: 2·3 + 2·1

@@ -83,7 +83,8 @@ def encoder_block(
 
     mask is boolean, True = may attend, and broadcasts to (b h t t): (t t) is for all users and heads, (b 1 1 t) hides a
     user's padding. Three axes are read as (h t t); a mask (b t t) has to come as mask[:, None]. Where a position may
-    attend to nothing, attention adds 0, and no gradient is NaN. h that does not divide a is a ValueError.
+    attend to nothing, attention adds 0, and no gradient is NaN. The result has x's dtype. h that does not divide a is a
+    ValueError.
 
     >>> x, one, scale = torch.tensor([[[300.0, 100.0]]]), torch.eye(2), torch.ones(2)
     >>> encoder_block(x, one, one, one, one, one, 0.5 * one, scale, scale, 1)  # norm is (1, -1): +1 +½, then -1 +0

@@ -103,8 +103,9 @@ def multi_head_attention(
 ) -> torch.Tensor:
     """q (b t d), k (b s c), v (b s e), w_q (a d), w_k (a c), w_v (a e), w_o (d a), h heads -> (b t d).
 
-    Each weight is applied as nn.Linear does, x @ w.T, without a bias; head i works on columns i·a/h to (i+1)·a/h.
-    h that does not divide a is a ValueError: no column may be left over. The arguments stay as they are.
+    Each weight is applied as nn.Linear does, x @ w.T, without a bias; head i works on columns i·a/h to (i+1)·a/h, its
+    scores divided by √(a/h). h that does not divide a is a ValueError: no column may be left over. The result has q's
+    dtype; the arguments stay as they are.
 
     mask is boolean, True = may attend, and broadcasts to (b h t s): (t s) is for all users and heads, (b 1 1 s) hides a
     user's padding, (b h t s) is for each head. Three axes are read as (h t s), one mask a head; a mask (b t s), one a
@@ -142,9 +143,11 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """q (b t d), k (b s d), v (b s d) -> (b t d); a query that may attend to nothing gets zeros.
+        """q (b t d), k (b s d), v (b s d) -> (b t d); head i has columns i·d/h to (i+1)·d/h and the scale √(d/h).
 
-        mask is boolean, broadcasts to (b h t s), True = may attend; (b t s) has to come as mask[:, None].
+        mask is boolean, broadcasts to (b h t s), True = may attend. Three axes are read as (h t s), one mask a head; a
+        mask (b t s), one a user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no
+        gradient is NaN. The arguments stay as they are.
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return multi_head_attention(q, k, v, *weights, self.h, mask)

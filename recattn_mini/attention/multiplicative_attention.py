@@ -43,7 +43,7 @@ def multiplicative_attention(
     """softmax(q W kᵀ) v, without a scale: q (... t d), k (... s c), v (... s e), w (d c) -> (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    no gradient is NaN. The arguments stay as they are.
+    no gradient is NaN. The result has v's dtype; the arguments stay as they are.
 
     >>> q, k, v = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0], [0.0]]), torch.tensor([[8.0], [4.0]])
     >>> out = multiplicative_attention(q, k, v, torch.tensor([[3.0], [9.0]]).log())  # scores log 3 and 0: odds 3 to 1

@@ -59,7 +59,8 @@ def scaled_dot_product_attention_backward_numpy(
     """The gradients of q (... t d), k (... s d) and v (... s e), given that of softmax(q kᵀ / √d) v (... t e).
 
     mask is boolean and broadcasts to (... t s), True = may attend. A query that may attend to nothing gets zeros, and
-    adds nothing to the gradients of k and v. The gradients come in this order, and the arguments stay as they are.
+    adds nothing to the gradients of k and v. Scores beyond ±1,000 do not overflow, and a masked key counts for nothing,
+    however large its score. The gradients come in this order, and the arguments stay as they are.
 
     >>> one, half = np.array([[1.0]]), np.array([[0.5], [-0.5]])
     >>> grad_q, grad_k, grad_v = scaled_dot_product_attention_backward_numpy(one, 0 * one, half, half)

@@ -270,7 +270,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
 SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
 # a row of scores has no other queries, and its mask no axis t; the rest cannot be told from another one here
 NONE_HERE = """queries_masked causal_too softmax_over_everything told_by_size mask_squeezed mask_as_index
-plain_sum infinity_added_result_patched"""
+plain_sum infinity_added_result_patched softmax_over_queries_nan"""
 WEIGHTS = mistakes_of_attending(
     attended,
     NONE_HERE.split(),

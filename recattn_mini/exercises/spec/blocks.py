@@ -305,7 +305,7 @@ MASKING = (  # what is often done to weights and masks inside a block; all that 
 RARE = (  # in a block, where attention is often the library's; they are known in attention itself
     *("users_and_heads_mixed", "joined_by_transpose", "split_interleaved", "keys_reshaped", "scaled_too_late"),
     *("by_the_number_of_heads", "masks_of_other_users", "masks_in_the_order_of_users", "mask_with_two_axes_more"),
-    *("values_not_projected", "nothing_projected", "residual_added"),
+    *("values_not_projected", "nothing_projected", "residual_added", "zeros_where_no_head_attends"),
 )
 
 
