@@ -34,7 +34,7 @@ def inputs() -> dict[str, tuple]:
     shift = scores[20:32] + three  # a user's clicks are found only within the user
     one_class = torch.tensor([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
     tied = float64([0.5, 0.5, 0.25, 0.5, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2, 0.3, 0.2])
-    masked = float64([-torch.inf, -torch.inf, -800, 0.5, 700, 0.5 - 1e-12, 0.5, 0.502, -torch.inf, 3, 2, -torch.inf])
+    masked = float64([-torch.inf, -torch.inf, -800, 0.5, 700, 0.5 - 1e-12, 0.5, 0.502, -torch.inf, 43, 42, -torch.inf])
     return {
         "unequal": (scores[:19], clicks, unequal),
         "a view": (scores[:22:2], clicks[:11].double(), (torch.arange(22) // 8)[::2]),
