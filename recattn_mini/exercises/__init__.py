@@ -13,6 +13,7 @@ A spec `x.py` imports the library's answers by name (`x`, `x_numpy`, `X`) and ho
     LEVEL, MINUTES    how hard, how long in an interview
     FORBIDDEN         calls that would give the exercise away, by qualified name
     DIFFERENTIABLE    False where a gradient means nothing, so that no mistake is told apart by one
+    FUNCTIONS_ONLY    the inputs that a module takes only filled up, so that no mistake in a module is told by them
     IN_DEPTH          the inputs on which mistakes are told apart in float32 and by gradients too; without it all
 
 What several specs share, and what every exercise is asked, stands in `spec/`. Everything is written once, for tensors;

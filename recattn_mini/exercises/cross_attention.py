@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from recattn_mini.attention.cross_attention import CrossAttention, cross_attention, cross_attention_numpy
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import head_width, join_heads, split_heads
-from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention
+from recattn_mini.attention.scaled_dot_product_attention import scaled_dot_product_attention as attention
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises.spec import (
     but,
@@ -16,6 +16,7 @@ from recattn_mini.exercises.spec import (
     finite,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
@@ -24,10 +25,11 @@ from recattn_mini.exercises.spec import (
     wrong,
 )
 from recattn_mini.exercises.spec.attention import masks, named, nobody, random_views
-from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head, projected
-from recattn_mini.exercises.spec.modules import call, cut_off, filled_up
+from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
+from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
 NAMES = ("x", "context", "w_q", "w_k", "w_v", "w_o")
+FUNCTIONS_ONLY = ("wider inside",)
 IN_DEPTH = ("no mask", "nobody to attend to")
 LEVEL, MINUTES = "easy", 5
 HINTS = (
@@ -47,8 +49,7 @@ def call_module(module, x, context, w_q, w_k, w_v, w_o, h, mask=None):
     """Its heads share the width of x, a: a narrower x is filled up with zeros."""
     a, d = len(w_q), x.shape[-1]
     x, w_q, w_o = (filled_up(z, a) for z in (x, w_q, w_o.mT))
-    weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "v_proj.weight": w_v, "o_proj.weight": w_o.mT}
-    return cut_off(call(module(a, context.shape[-1], h), weights, x, context, mask), d)
+    return cut_off(call_heads(module(a, context.shape[-1], h), (w_q, w_k, w_v, w_o.mT), x, context, mask), d)
 
 
 def _weights(a: int, d: int, c: int, seed: int) -> list[torch.Tensor]:
@@ -57,7 +58,7 @@ def _weights(a: int, d: int, c: int, seed: int) -> list[torch.Tensor]:
 
 @drawn_once
 def inputs() -> dict[str, tuple]:
-    x, context = random_tensors((2, 5, 12), (2, 11, 9))
+    x, context = random_views((2, 5, 12), (2, 11, 9), seed=0)
     square = random_tensors((4, 4, 4), (4, 4, 4), seed=7)
     w_q, w_k, w_v, w_o = _weights(12, 12, 9, seed=5)
     weights, large = (w_q, w_k, w_v, w_o, 3), (1e6 * w_q, 1e6 * w_k, w_v, w_o, 3)
@@ -66,9 +67,10 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, context, *weights, None),
         **{name: (x, context, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (x, context, *weights, nobody(2, 1, t=5, s=11)),
+        "nobody for some heads": (x, context, *weights, first_head_alone(2, 3, t=5, s=11)),
         "large": (x, context, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 9), seed=3), *weights, None),
-        "views": (*random_views((2, 5, 8), (2, 11, 10), seed=4), *_weights(12, 8, 10, seed=7), 2, None),
+        "wider inside": (*random_tensors((2, 5, 8), (2, 11, 10), seed=4), *_weights(12, 8, 10, seed=7), 2, None),
         "all sizes equal": (*square, *_weights(4, 4, 4, seed=8), 4, masks(4, 4, t=4, s=4)["a mask"]),
     }
 
@@ -99,7 +101,7 @@ def check_worked_example(f):
 
 def check_values(f):
     "agrees head by head: on a context of another length and width than x, on views, on one query"
-    _agrees(f, "no mask", "views", "one")
+    _agrees(f, "no mask", "one", "wider inside")
 
 
 def check_mask(f):
@@ -113,8 +115,8 @@ def check_equal_sizes(f):
 
 
 def check_nobody_to_attend_to(f):
-    "a query that may attend to nothing gets zeros"
-    _agrees(f, "nobody to attend to")
+    "a query that may attend to nothing gets zeros, and so does a single head of it"
+    _agrees(f, "nobody to attend to", "nobody for some heads")
 
 
 def check_large_scores(f):
@@ -141,50 +143,37 @@ def answer(x, context, *others, read=lambda x, context: (x, context, context), *
     return multi_head(*read(x, context), *others, **parts)
 
 
-SIDES = {
-    "swapped": ("x and the context are swapped: x asks, and the output has its length", lambda x, c: (c, x, x)),
-    "self_attention": ("the context is not read: keys and values come from x", lambda x, c: (x, x, x)),
-    "of_the_context": ("the queries come from the context: this is its self-attention", lambda x, c: (c, c, c)),
-    "values_of_x": ("the values come from x: keys and values are both of the context", lambda x, c: (x, c, x)),
-    "keys_of_x": ("the keys come from x: keys and values are both of the context", lambda x, c: (x, x, c)),
-    "averaged": ("the rows of x are averaged: each asks for itself", lambda x, c: (0 * x + x.mean(1, True), c, c)),
-    "last_row_asks": ("the last row of x asks for all: each asks for itself", lambda x, c: (0 * x + x[:, -1:], c, c)),
-    "one_row": ("only the last row of x asks: every row gets an output", lambda x, c: (x[:, -1:], c, c)),
-    "first_user": ("all users read the context of the first: each has its own", lambda x, c: (x, *2 * [0 * c + c[:1]])),
-    "detached": ("the context is detached: it gets no gradient", lambda x, c: (x, c.detach(), c.detach())),
-    "detached_keys": ("the context as keys is detached: no gradient through them", lambda x, c: (x, c.detach(), c)),
-    "detached_values": ("the context as values is detached: no gradient through them", lambda x, c: (x, c, c.detach())),
-}
-READ = named(SIDES, [but(answer, hint, read=read) for hint, read in SIDES.values()])
-MISTAKES = mistakes_of_heads(answer)
-
-
-def _by_the_width_of_k(q, k, v, *weights):
-    return projected(q, k * math.sqrt(len(weights[1]) / k.shape[-1]), v, *weights)
-
-
-by_a_share_of_the_context = but(
+READ = mistakes_of(
     answer,
-    "scaled by √(c/h), with the context's width: the products are of projected x and context, so it is √(a/h)",
-    project=_by_the_width_of_k,
+    read={
+        "swapped": ("x and the context are swapped: x asks, and the output has its length", lambda x, c: (c, x, x)),
+        "self_attention": ("the context is not read: keys and values come from x", lambda x, c: (x, x, x)),
+        "of_the_context": ("the queries come from the context: this is its self-attention", lambda x, c: (c, c, c)),
+        "values_of_x": ("the values come from x: keys and values are both of the context", lambda x, c: (x, c, x)),
+        "keys_of_x": ("the keys come from x: keys and values are both of the context", lambda x, c: (x, x, c)),
+        "averaged": (
+            "the rows of x are averaged: each asks for itself",
+            lambda x, c: (x.mean(1, True).expand(x.shape), c, c),
+        ),
+        "last_row_asks": ("the last row of x asks for all", lambda x, c: (x[:, -1:].expand(x.shape), c, c)),
+        "one_row": ("only the last row of x asks: every row gets an output", lambda x, c: (x[:, -1:], c, c)),
+        "first_user": ("all users read the context of the first", lambda x, c: (x, *[c[:1].expand(c.shape)] * 2)),
+        "detached": ("the context is detached: it gets no gradient", lambda x, c: (x, c.detach(), c.detach())),
+        "detached_keys": ("the context as keys is detached", lambda x, c: (x, c.detach(), c)),
+        "detached_values": ("the context as values is detached", lambda x, c: (x, c, c.detach())),
+    },
 )
+MISTAKES = mistakes_of_heads(answer)
 by_the_width_of_the_context = but(
     answer,
-    "scaled by √c, the context's width: a head's products are sums of a/h terms, so divide by √(a/h)",
-    project=_by_the_width_of_k,
-    scale=lambda q, k, v: math.sqrt(q.shape[1] * q.shape[-1]),
+    "scaled by √(c/h), with the context's width: the products are of projected x and context, so it is √(a/h)",
+    project=lambda q, k, v, *w: projected(q, k * math.sqrt(len(w[1]) / k.shape[-1]), v, *w),
 )
 
 
 @wrong("the width of a head is taken from x before the projection: it is a/h, with a the rows of w_q")
 def width_of_x(x, *others):
     return answer(x, *others, split=lambda y, h: y.unflatten(-1, (h, x.shape[-1] // h)).transpose(1, 2))
-
-
-@wrong("keys and values are viewed as (b, h, s, a/h), the queries are not: split all three alike, view, then swap axes")
-def context_split_without_swap(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    k, v = (y.reshape(len(y), h, y.shape[1], -1) for y in (context @ w_k.mT, context @ w_v.mT))
-    return join_heads(scaled_dot_product_attention(split_heads(x @ w_q.mT, h), k, v, mask)) @ w_o.mT
 
 
 @wrong("x stands among the keys and values too: only the context is read, or candidates would see each other")
@@ -194,22 +183,10 @@ def x_in_the_context(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     return multi_head(x, both, both, w_q, w_k, w_v, w_o, h, mask)
 
 
-@wrong("x is added at the end: the residual belongs to the block around attention")
-def residual_added(x, *others):
-    return x + answer(x, *others)
-
-
 @right
 def keys_and_values_projected_together(x, context, w_q, w_k, w_v, w_o, h, mask=None):
     k, v = (split_heads(y, h) for y in (context @ torch.cat([w_k, w_v]).T).chunk(2, -1))
-    return join_heads(scaled_dot_product_attention(split_heads(x @ w_q.T, h), k, v, mask)) @ w_o.T
-
-
-@right
-def row_by_row(x, context, w_q, w_k, w_v, w_o, h, mask=None):
-    masks = (torch.tensor(True) if mask is None else mask).expand(len(x), h, x.shape[1], context.shape[1]).unbind(2)
-    rows = [answer(x[:, [t]], context, w_q, w_k, w_v, w_o, h, masks[t][:, :, None]) for t in range(x.shape[1])]
-    return torch.cat(rows, 1)
+    return join_heads(attention(split_heads(x @ w_q.T, h), k, v, mask)) @ w_o.T
 
 
 @right

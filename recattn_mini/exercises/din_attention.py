@@ -19,6 +19,7 @@ from recattn_mini.exercises.spec import (
     same,
     teaching,
     torch_only,
+    wrong,
 )
 from recattn_mini.exercises.spec.attention import masks, named, nobody, random_views
 from recattn_mini.exercises.spec.modules import call
@@ -229,6 +230,10 @@ MISTAKES = {
         "a sigmoid on the score: only the hidden layer has one, the score may be negative or beyond 1",
         scored(torch.sigmoid),
     ),
+    "sigmoid_around_the_score": (
+        "σ stands around the whole score: it belongs around the hidden layer, and the score has none",
+        {**bent(lambda x: x), **scored(torch.sigmoid)},
+    ),
     "tanh_of_the_score": ("a tanh on the score: it may be beyond ±1", scored(torch.tanh)),
     "no_negative_scores": ("scores below 0 are cut off: an event may speak against a candidate", scored(torch.relu)),
     "divided_by_the_sum": (
@@ -383,6 +388,12 @@ MISTAKES = {
     ),
 }
 SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
+
+
+@wrong("masked before the hidden layer: σ(b) of a masked pair is still a weight. Mask the scores, with 0")
+def masked_before_the_hidden_layer(q, k, w_hidden, b_hidden, w_score, mask=None):
+    pairs = torch.cat(four(*met(q, k)), -1)
+    return layer(pairs if mask is None else pairs * mask[..., None], w_hidden, b_hidden) @ w_score @ k
 
 
 @right

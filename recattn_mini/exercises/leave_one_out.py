@@ -30,6 +30,7 @@ def inputs() -> dict[str, tuple]:
     view = torch.stack([users, times], 1)
     # one of the users has 100 events in five seconds: NumPy sorts up to 16 numbers by insertion, which is stable
     with_busy = torch.from_numpy(np.random.RandomState(3).permutation(np.repeat([6, 2, 11, 5], [100, 4, 6, 5])))
+    nanoseconds = torch.tensor([9, -2, 0, -3, 1, 4, 2, 8, -1, 5, 3, 6])
     return {
         "users mixed": (users, times),
         "ties": (users, tied),
@@ -39,6 +40,11 @@ def inputs() -> dict[str, tuple]:
         "second by second": (torch.ones(5, dtype=torch.int64), second_by_second),
         "large ids": (torch.tensor([1_000_000, 943]).repeat(4), 893_286_630 + torch.tensor([8, 3, 7, 4, 10, 1, 9, 2])),
         "ids of any size": (torch.tensor([2**53 + 1, 0, 2**53]).repeat(5), 1000 * times[:15] + 893_287_379),
+        # in nanoseconds, from before 1970 on: what is joined to a user's id, times a constant, runs into the next user
+        "nanoseconds": (
+            torch.tensor([3, 1, 2]).repeat(4),
+            10**17 * nanoseconds,
+        ),
         "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
         "only one event": (torch.tensor([6]), torch.tensor([880_000_000])),
@@ -113,6 +119,11 @@ def check_exactly_three(f):
 def check_second_by_second(f):
     "timestamps one second apart are not tied, whatever the id of the user"
     _agrees(f, "second by second", "large ids")
+
+
+def check_times_of_any_size(f):
+    "a timestamp may have any unit, and be below 0: it only orders the events of a user"
+    _agrees(f, "nanoseconds")
 
 
 def check_ids_of_any_size(f):
@@ -204,6 +215,11 @@ def _by_first(order, users):
     return (users[order] == users[:, None]).int().argmax(1)
 
 
+def _joined(constant):
+    return lambda u, t: (u * constant + t).argsort(stable=True)
+
+
+JOINED = "one key of both, user · 10^{} + time: large or negative times run into another user. Sort by two keys"
 ORDER = {
     "random_events": ("random events are held out, not the last two", lambda u, t: by_user(_permuted(u), u)),
     "last_in_the_file": (
@@ -244,6 +260,7 @@ ORDER = {
         "one key of both, user · (max + 1) + time: a large id times the seconds since 1970 overflows. Sort by two keys",
         lambda u, t: (u * (t.max() + 1) + t).argsort(stable=True),
     ),
+    **{f"one_key_of_1e{n}": (JOINED.format(n), _joined(10**n)) for n in (9, 10, 12)},
     "float32_times": (
         "timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers",
         lambda u, t: by_user_then_time(u, t.float()),
@@ -353,6 +370,11 @@ def runs_of_the_file(users, timestamps):
 @wrong("sorted by time alone, then cut where the user changes: users take turns there. Sort by user last")
 def runs_in_time(users, timestamps):
     return _in_runs(timestamps.argsort(stable=True), users)
+
+
+@wrong("one key of both, user · 10⁹ + time, cut where the user changes: large or negative times run into other users")
+def one_key_cut_in_runs(users, timestamps):
+    return _in_runs((users * 10**9 + timestamps).argsort(stable=True), users)
 
 
 @wrong("np.lexsort((users, timestamps)) sorts by time, then user: the last key counts first, so it has to be users")

@@ -14,23 +14,23 @@ from recattn_mini.attention.multi_head_attention import (
 )
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises.spec import (
-    but,
     drawn_once,
     finite,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
     teaching,
     torch_only,
-    wrong,
 )
 from recattn_mini.exercises.spec.attention import masks, nobody, random_views
-from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head, projected
-from recattn_mini.exercises.spec.modules import call, cut_off, filled_up
+from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
+from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
 NAMES = ("q", "k", "v", "w_q", "w_k", "w_v", "w_o")
+FUNCTIONS_ONLY = ("wider inside",)
 IN_DEPTH = ("no mask", "nobody to attend to")
 LEVEL, MINUTES = "medium", 15
 HINTS = (
@@ -54,8 +54,7 @@ def call_module(module, q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """It has one width, a: what is narrower is filled up with zeros."""
     a, d = len(w_q), q.shape[-1]
     q, k, v, w_q, w_k, w_v, w_o = (filled_up(x, a) for x in (q, k, v, w_q, w_k, w_v, w_o.mT))
-    weights = {"q_proj.weight": w_q, "k_proj.weight": w_k, "v_proj.weight": w_v, "o_proj.weight": w_o.mT}
-    return cut_off(call(module(a, h), weights, q, k, v, mask), d)
+    return cut_off(call_heads(module(a, h), (w_q, w_k, w_v, w_o.mT), q, k, v, mask), d)
 
 
 def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
@@ -63,12 +62,12 @@ def _weights(a: int, d: int, c: int, e: int, seed: int) -> list[torch.Tensor]:
 
 
 def _of_widths(d: int, c: int, e: int) -> tuple:
-    return *random_views((2, 5, d), (2, 11, c), (2, 11, e), seed=4), *_weights(12, d, c, e, seed=6), 2, None
+    return *random_tensors((2, 5, d), (2, 11, c), (2, 11, e), seed=4), *_weights(12, d, c, e, seed=6), 2, None
 
 
 @drawn_once
 def inputs() -> dict[str, tuple]:
-    q, k, v = random_tensors((2, 5, 12), (2, 11, 12), (2, 11, 12))
+    q, k, v = random_views((2, 5, 12), (2, 11, 12), (2, 11, 12), seed=0)
     square = random_tensors((4, 4, 4), (4, 4, 4), (4, 4, 4), seed=7)
     w_q, w_k, w_v, w_o = _weights(12, 12, 12, 12, seed=5)
     weights, large = (w_q, w_k, w_v, w_o, 3), (1e6 * w_q, 1e6 * w_k, w_v, w_o, 3)
@@ -77,9 +76,10 @@ def inputs() -> dict[str, tuple]:
         "no mask": (q, k, v, *weights, None),
         **{name: (q, k, v, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (q, k, v, *weights, nobody(2, 1, t=5, s=11)),
+        "nobody for some heads": (q, k, v, *weights, first_head_alone(2, 3, t=5, s=11)),
         "large": (q, k, v, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 12), (1, 3, 12), seed=3), *weights, None),
-        "views": _of_widths(8, 8, 8),
+        "wider inside": _of_widths(8, 8, 8),
         "all sizes equal": (*square, *_weights(4, 4, 4, 4, seed=8), 4, masks(4, 4, t=4, s=4)["a mask"]),
     }
 
@@ -93,8 +93,7 @@ def refused() -> dict[str, tuple]:
 def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """One head after the other, by PyTorch's own attention: each has its rows of W_q, W_k, W_v, its columns of W_o."""
     out = 0
-    masks = _of_each_head(q, k, h, mask)
-    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), masks, strict=True):
+    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), _of_each_head(q, k, h, mask), strict=True):
         head = F.scaled_dot_product_attention(q @ w_q[rows].T, k @ w_k[rows].T, v @ w_v[rows].T, of_head)
         out = out + head @ w_o[:, rows].T
     return out
@@ -102,8 +101,7 @@ def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
 
 def _of_each_head(q, k, h, mask):
     """h masks (b t s)."""
-    mask = torch.tensor(True) if mask is None else mask
-    return mask.expand(len(q), h, q.shape[1], k.shape[1]).unbind(1)
+    return (torch.tensor(True) if mask is None else mask).expand(len(q), h, q.shape[1], k.shape[1]).unbind(1)
 
 
 def _agrees(f, *cases):
@@ -121,7 +119,7 @@ def check_worked_example(f):
 
 def check_values(f):
     "agrees head by head: on views, on one query, with q, k and v of widths of their own"
-    _agrees(f, "no mask", "views", "one")
+    _agrees(f, "no mask", "one", "wider inside")
     same(f(*_of_widths(8, 10, 9)), expected(*_of_widths(8, 10, 9)))
 
 
@@ -136,8 +134,8 @@ def check_equal_sizes(f):
 
 
 def check_nobody_to_attend_to(f):
-    "a query that may attend to nothing gets zeros"
-    _agrees(f, "nobody to attend to")
+    "a query that may attend to nothing gets zeros, and so does a single head of it"
+    _agrees(f, "nobody to attend to", "nobody for some heads")
 
 
 def check_large_scores(f):
@@ -157,26 +155,17 @@ def check_gradient(f):
 def check_one_head(f):
     "one head is plain attention between the projections"
     q, k, v, w_q, w_k, w_v, w_o, _, _ = inputs()["no mask"]
-    plain = F.scaled_dot_product_attention(q @ w_q.T, k @ w_k.T, v @ w_v.T) @ w_o.T
-    same(f(q, k, v, w_q, w_k, w_v, w_o, 1), plain)
+    same(f(q, k, v, w_q, w_k, w_v, w_o, 1), F.scaled_dot_product_attention(q @ w_q.T, k @ w_k.T, v @ w_v.T) @ w_o.T)
 
 
 MISTAKES = mistakes_of_heads(multi_head)
-values_of_k = but(
+OF_OTHERS = mistakes_of(
     multi_head,
-    "the values are not those of v: w_v is applied to k",
-    project=lambda q, k, v, *weights: projected(q, k, k, *weights),
+    project={
+        "values_of_k": ("w_v is applied to k: it is for v", lambda q, k, v, *weights: projected(q, k, k, *weights)),
+        "keys_of_v": ("w_k is applied to v: it is for k", lambda q, k, v, *weights: projected(q, v, v, *weights)),
+    },
 )
-keys_of_v = but(
-    multi_head,
-    "the keys are not those of k: w_k is applied to v",
-    project=lambda q, k, v, *weights: projected(q, v, v, *weights),
-)
-
-
-@wrong("q is added at the end: the residual belongs to the block around attention")
-def residual_added(q, *others):
-    return q + multi_head_attention(q, *others)
 
 
 @right
@@ -186,8 +175,9 @@ def with_einsum(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     queries, keys = torch.einsum("btd,hwd->bhtw", q, of_q), torch.einsum("bsc,hwc->bhsw", k, of_k)
     values = torch.einsum("bse,hwe->bhsw", v, of_v)
     scores = torch.einsum("bhtw,bhsw->bhts", queries, keys) * width**-0.5
-    weights = softmax(masked_scores(scores, mask))
-    return torch.einsum("bhts,bhsw,dhw->btd", weights, values, w_o.unflatten(1, (h, width)))
+    return torch.einsum(
+        "bhts,bhsw,dhw->btd", softmax(masked_scores(scores, mask)), values, w_o.unflatten(1, (h, width))
+    )
 
 
 @right

@@ -5,7 +5,18 @@ import math
 import torch
 
 from recattn_mini.attention.sinusoidal_positions import sinusoidal_positions, sinusoidal_positions_numpy
-from recattn_mini.exercises.spec import but, drawn_once, float64, mistakes_of, right, same, teaching, wrong
+from recattn_mini.exercises.spec import (
+    TOLERANCE,
+    Named,
+    but,
+    drawn_once,
+    float64,
+    mistakes_of,
+    right,
+    same,
+    teaching,
+    wrong,
+)
 
 LEVEL, MINUTES = "easy", 8
 HINTS = (
@@ -61,7 +72,20 @@ def check_worked_example(f):
 @teaching
 def check_values(f):
     "sine in even columns, cosine in odd ones, and pair i at the frequency 1 / 10000^(2i/d); in float64"
-    _agrees(f, "from the start", "all sizes equal")
+    for case in ("from the start", "all sizes equal"):
+        got, want = f(*inputs()[case]), expected(*inputs()[case])
+        if _has_half_the_digits(got, want):
+            raise Named(
+                "float64 with the digits of float32: frequencies, angles or positions are float32 on the way, which "
+                "leaves two decimals near position 100,000. Compute all of it in float64"
+            )
+        same(got, want)
+
+
+def _has_half_the_digits(got, want):
+    if not isinstance(got, torch.Tensor) or got.dtype != want.dtype or got.shape != want.shape:
+        return False
+    return torch.allclose(got, want, 1e-5, 1e-5) and not torch.allclose(got, want, TOLERANCE, TOLERANCE)
 
 
 def check_given_positions(f):
@@ -121,7 +145,7 @@ def answer(
 
 
 def _ends_at_1(e, d):
-    return (e * d / (d - 2)).nan_to_num(1)
+    return e * d / max(d - 2, 1)
 
 
 def _of_fairseq(e, d):

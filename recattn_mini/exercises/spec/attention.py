@@ -266,6 +266,11 @@ def softmax_over_queries(scores, v, mask):
     return softmax(masked_scores(scores, mask).mT.contiguous()).mT @ v
 
 
+@wrong("the softmax runs over the queries, with NaN for a key that no query may attend to: it runs over the keys")
+def softmax_over_queries_nan(scores, v, mask):
+    return torch.softmax(masked_scores(scores, mask), -2) @ v
+
+
 @wrong("the softmax runs over everything at once: the weights of each query must sum to 1")
 def softmax_over_everything(scores, v, mask):
     scores = masked_scores(scores, mask)

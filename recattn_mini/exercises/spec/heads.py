@@ -12,9 +12,11 @@ import torch
 from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.multi_head_attention import join_heads, split_heads
 from recattn_mini.attention.softmax import softmax
-from recattn_mini.exercises.spec import but
+from recattn_mini.exercises.spec import but, mistakes_of
 from recattn_mini.exercises.spec.attention import (
+    ATTENDING,
     attend,
+    lowest_of_the_dtype,
     mistakes_of_attending,
     mistakes_of_scaling,
     named,
@@ -45,10 +47,12 @@ def multi_head(
     attend=attend,
     join=join_heads,
     out=lambda w_o: w_o.mT,
+    finish=lambda out, q: out,
 ):
     """What is right, with what can go wrong as keyword arguments."""
-    q, k, v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
-    return join(attend(q @ swap(k) / scale(q, k, v), v, mask)) @ out(w_o)
+    of_q, of_k, of_v = (split(x, h) for x in project(q, k, v, w_q, w_k, w_v))
+    heads = attend(of_q @ swap(of_k) / scale(of_q, of_k, of_v), of_v, mask)
+    return finish(join(heads) @ out(w_o), q)
 
 
 def viewed(x, h):
@@ -77,6 +81,16 @@ def _masked_by(change):
 
 def _as_they_are(q, k, v, w_q, w_k, w_v):
     return q @ w_q, k @ w_k, v @ w_v
+
+
+def first_head_alone(*lead: int, t: int, s: int) -> torch.Tensor:
+    """A mask (*lead t s) with which the first head may attend to everything, the others to nothing."""
+    return (torch.arange(lead[1]) == 0)[:, None, None].repeat(lead[0], 1, t, s)
+
+
+def _zeros_where_no_head_attends(scores, v, mask):
+    out = lowest_of_the_dtype(scores, v, mask)
+    return out if mask is None else out * mask.expand(scores.shape).any(-1, keepdim=True).any(1, keepdim=True)
 
 
 MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
@@ -177,6 +191,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "w_o is missing: without it no output mixes what different heads found",
         {"out": lambda w_o: torch.eye(w_o.shape[1], dtype=w_o.dtype, device=w_o.device)},
     ),
+    "residual_added": (
+        "q is added at the end: the residual belongs to the block around attention",
+        {"finish": lambda out, q: out + q},
+    ),
     "mean_of_the_heads": (
         "the mean of the heads: each has columns of its own, side by side, and w_o mixes them",
         {"join": lambda heads: join_heads(heads.mean(1, keepdim=True).expand_as(heads))},
@@ -209,6 +227,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
         "mask[:, None, None] is for a mask (b s): this one broadcasts to (b h t s) as it is",
         {"attend": _masked_by(lambda mask, scores: mask[:, None, None])},
     ),
+    "zeros_where_no_head_attends": (
+        "zeros only where no head may attend, else an empty head gets a plain mean: each head gives zeros by itself",
+        {"attend": _zeros_where_no_head_attends},
+    ),
     "causal_instead": (
         "a causal mask, as in nanoGPT, in place of the mask that is given",
         {
@@ -236,9 +258,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
 }
 
 
-def mistakes_of_heads(answer: Callable, without: Iterable[str] = ()) -> list[Callable]:
+def mistakes_of_heads(
+    answer: Callable, without: Iterable[str] = (), attending: Iterable[Callable] = ATTENDING
+) -> list[Callable]:
     """The answer with every known mistake of its heads, scale, weights and masks, but those that are none there."""
     found = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
     found += mistakes_of_scaling(answer, "a/h, the width of a head", "√(a/h)", without=["by_width_of_v"])
-    found += mistakes_of_attending(answer)
+    found += mistakes_of(answer, attend={bad.__name__: (bad.hint, bad) for bad in attending})  # type: ignore[attr-defined]
     return [bad for bad in found if bad.__name__ not in without]

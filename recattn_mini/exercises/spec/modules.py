@@ -6,6 +6,7 @@
 It calls the module once: whether that keeps something from call to call is for `check_keeps_nothing` to see.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -19,6 +20,11 @@ def call(built: nn.Module, weights: dict[str, torch.Tensor], *inputs: Any) -> An
     """What it gives with these weights in place of those that it drew: it has to hold them, and no others."""
     same_parameters(built, weights)
     return torch.func.functional_call(built, weights, inputs, strict=True)
+
+
+def call_heads(built: nn.Module, weights: Iterable[torch.Tensor], *inputs: Any) -> Any:
+    """The same for w_q, w_k, w_v, w_o."""
+    return call(built, {f"{name}_proj.weight": w for name, w in zip("qkvo", weights, strict=True)}, *inputs)
 
 
 def filled_up(x: torch.Tensor, width: int) -> torch.Tensor:

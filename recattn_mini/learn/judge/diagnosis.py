@@ -1,6 +1,7 @@
 """Which known wrong answer does an answer behave like? The same outcome in every way in which it can be called."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,6 +12,7 @@ import torch
 from recattn_mini.exercises.spec import TOLERANCE, Mistake, copy_of, float64, gradients
 from recattn_mini.exercises.spec.common import (
     FLOAT32,
+    arrays_keep_their_dtype,
     cases_elsewhere,
     common_mistakes,
     float32_cases,
@@ -27,9 +29,10 @@ FEW = 6  # numbers: on fewer, two different mistakes easily agree
 class Way:
     """One way to call an answer, on one input."""
 
-    kind: str  # value, float32, device, gradient
+    kind: str  # value, refused, float32, device, gradient
     how: Callable[..., Any]
     case: tuple
+    of_modules: bool = True  # False for what a module takes only filled up, or refuses when it is built
 
     def outcome(self, f: Callable) -> Any:
         """The result, or that there was none: an error counts alike in NumPy and in PyTorch."""
@@ -44,23 +47,48 @@ class Way:
 @functools.cache
 def ways(spec: ModuleType, with_gradients: bool) -> list[Way]:
     """Every way in which an answer is called to be told apart; a NumPy form, or a float, has no gradients."""
-    inputs = spec.inputs()
+    inputs, only = spec.inputs(), getattr(spec, "FUNCTIONS_ONLY", ())
     if with_gradients:
         names, in_float32 = getattr(spec, "IN_DEPTH", inputs), float32_cases(spec)
         found = list(ways(spec, False))
-        found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
-        found += [Way("device", _place, case) for case in cases_elsewhere(spec)]
+        if not arrays_keep_their_dtype(spec):
+            found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
+        found += [Way("device", _place, case, of_modules=False) for case in cases_elsewhere(spec)]
         if getattr(spec, "DIFFERENTIABLE", True):
-            found += [Way("gradient", gradients, inputs[name]) for name in names]
+            found += [Way("gradient", _gradients, inputs[name]) for name in names]
         return found
     refused: dict[str, tuple] = getattr(spec, "refused", dict)()
-    return [Way("value", _value, case) for case in [*inputs.values(), *refused.values()]]
+    found = [Way("value", _value, case, of_modules=name not in only) for name, case in inputs.items()]
+    found += [Way("refused", _let_through, case, of_modules=False) for case in refused.values()]
+    if arrays_keep_their_dtype(spec):
+        found += [Way("float32", _value, case) for case, _ in float32_cases(spec).values()]
+    return found
+
+
+def ways_of(f: Callable, spec: ModuleType, with_gradients: bool) -> list[Way]:
+    """Those for an answer: what only functions are asked tells nothing of a module."""
+    is_module = inspect.isclass(getattr(f, "learners", f))
+    return [way for way in ways(spec, with_gradients) if way.of_modules or not is_module]
 
 
 def _value(f: Callable, *args: Any) -> Any:
     with torch.no_grad():
         out = f(*args)
     return float64(out) if isinstance(out, float) else out
+
+
+def _let_through(f: Callable, *args: Any) -> Any:
+    """A number as it is; of anything else only that no error was raised: nobody is told what it should have been."""
+    out = _value(f, *args)
+    is_number = isinstance(out, torch.Tensor) and not out.dim() and out.is_floating_point()
+    return out if is_number else "let through"
+
+
+def _gradients(f: Callable, *args: Any) -> tuple[torch.Tensor, ...]:
+    """Zeros where none arrived: what is not used and what cancels are one mistake."""
+    floating = [x for x in args if isinstance(x, torch.Tensor) and x.is_floating_point()]
+    found = gradients(f, *args)
+    return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(floating, found, strict=True))
 
 
 def _place(f: Callable, *args: Any) -> str:
@@ -88,14 +116,17 @@ def known(f: Callable, way: Way) -> Any:
 
 def diagnose(f: Callable, spec: ModuleType, with_gradients: bool) -> str:
     """Which known wrong answer `f` behaves like in every way, or in most of those in which its values are wrong."""
-    bank, tried = wrong_answers(spec), ways(spec, with_gradients)
+    bank, tried = wrong_answers(spec), ways_of(f, spec, with_gradients)
     of_f = functools.cache(lambda way: way.outcome(f))
     off = [way for way in tried if not alike(of_f(way), known(key_of(spec), way))]
     if off and not alike(of_f(off[0]), off[0].outcome(f)):
         return RANDOM
     # where it is wrong first: few mistakes agree there, and most of the bank is never run on the rest
-    if off and (found := _agreeing(bank, [*off, *(way for way in tried if way not in off)], of_f)):
-        return f"looks like: {found[0].hint}"  # type: ignore[attr-defined]
+    order = [*off, *(way for way in tried if way not in off)]
+    # a ValueError that is missing besides has a check of its own to tell it
+    for ordered in (order, [way for way in order if way.kind != "refused"]):
+        if off and ordered and ordered[0] in off and (found := _agreeing(bank, ordered, of_f)):
+            return f"looks like: {found[0].hint}"  # type: ignore[attr-defined]
     values = [way for way in off if way.kind == "value" and _tells(of_f(way))]
     if (part := _most_like(bank, values, of_f)) is not None:
         return f"in part like: {part.hint}\nand there is more: a second mistake, or a new one"  # type: ignore[attr-defined]
