@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-from recattn_mini.exercises.spec import but, drawn_once, float64, mistakes_of, right, same, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, wrong
 from recattn_mini.exercises.spec.pairs import mistakes_of_pairs, pairs_won
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
@@ -34,7 +34,7 @@ def inputs() -> dict[str, tuple]:
     shift = scores[20:32] + three  # a user's clicks are found only within the user
     one_class = torch.tensor([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
     tied = float64([0.5, 0.5, 0.25, 0.5, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2, 0.3, 0.2])
-    masked = float64([-torch.inf, -torch.inf, -800, 0.5, 700, 0.5 - 1e-12, 0.5, 0.502, -torch.inf, 3, 2, -torch.inf])
+    masked = float64([-torch.inf, -torch.inf, 0.25, -800, 700, 0.5 - 1e-12, 0.5, 0.502, -torch.inf, 3, 2, -torch.inf])
     return {
         "unequal": (scores[:19], clicks, unequal),
         "a view": (scores[:22:2], clicks[:11].double(), (torch.arange(22) // 8)[::2]),
@@ -132,16 +132,17 @@ def answer(
     nobody=None,
 ):
     """A group is a mask or a slice of rows; a user of one class counts as `one_class`, or not at all."""
-    total, weights = 0.0, 0.0
+    total, weights, both = 0.0, 0.0, False
     for rows in groups(users):
         s, y = scores[rows], labels[rows]
         p, n = int((y == 1).sum()), int((y == 0).sum())
+        both = both or bool(p and n)
         if (p and n) or one_class is not None:
             figure = float(count(s, y)) if p and n else one_class(p)
             total, weights = total + weight(p, n) * figure, weights + weight(p, n)
-    if not weights and nobody is None:
+    if not both and nobody is None:
         raise ValueError("nobody has both classes")
-    return total / weights if weights else nobody
+    return total / weights if both else nobody
 
 
 def _slices(lengths):
@@ -217,20 +218,6 @@ user_zero_left_out = but(
     "user 0 is left out as if it were padding: any whole number is somebody's id",
     groups=lambda users: rows_of(users, users[users != 0].unique()),
 )
-
-
-def refusing(scores, labels, users, *, one_class):
-    """Users of one class count, but a log of nothing else is refused."""
-    answer(scores, labels, users)
-    return answer(scores, labels, users, one_class=one_class)
-
-
-ONE_CLASS = {
-    "kept_in_the_weights": ("who has one class stays in the weights, with 0: leave it out of both", lambda p: 0.0),
-    "kept_as_half": ("who has one class counts as ½: there is no pair, leave it out of both sums", lambda p: 0.5),
-    "kept_as_one": ("who has one class counts as 1: there is no pair, leave it out of both sums", lambda p: 1.0),
-}
-REFUSING = mistakes_of(refusing, one_class=ONE_CLASS)
 
 
 @wrong("only users without a click are left out: those who clicked everything have no pair either, and count 0 here")

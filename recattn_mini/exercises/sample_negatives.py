@@ -336,12 +336,6 @@ def popped(seen, n, uniform):
     return torch.tensor([[*drawn(*one)] for one in zip(unmet, uniform.tolist(), strict=True)])
 
 
-@wrong("a user who has met everything gets item 0, which is none: raise the ValueError that the docstring promises")
-def item_0_where_nothing_is_left(seen, n, uniform):
-    nothing_left = torch.tensor([len(items) == n for items in met(seen)])[:, None]
-    return answer(seen * ~nothing_left, n, uniform) * ~nothing_left
-
-
 @wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
 def counts_searched_for_r(seen, n, uniform):
     counts = _counts(seen, n)

@@ -93,9 +93,9 @@ def check_whole_rewards(f):
     _agrees(f, "whole rewards")
 
 
-def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum(), refuses=True):
+def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum()):
     """`of` is done to the weights everywhere, `by` to those that rewards are multiplied by."""
-    if weights.sum() == 0 and refuses:
+    if weights.sum() == 0:
         raise ValueError("no weight")
     return (reward(rewards) * (by or of)(weights)).sum() / below(rewards, of(weights))
 
@@ -155,12 +155,6 @@ epsilon_in_the_sum = but(
     answer,
     "a small constant in the denominator: the estimate is a little too low",
     below=lambda r, w: w.sum() + 1e-8,
-    refuses=False,
-)
-epsilon_in_a_sum_above_0 = but(
-    answer,
-    "a small constant in the denominator, which is above 0 without it: only ratios matter",
-    below=lambda r, w: w.sum() + 1e-8,
 )
 rewards_as_clicks = but(
     answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0
@@ -185,6 +179,13 @@ def in_the_rewards_dtype(rewards, weights):
     answer(rewards, weights)
     cut = weights.to(rewards.dtype)
     return (cut * rewards).sum() / cut.sum().double()
+
+
+@wrong("one weight of 0 is refused: its row counts nothing, refuse only weights that are all 0")
+def one_zero_refused(rewards, weights):
+    if (weights == 0).any():
+        raise ValueError("no weight")
+    return answer(rewards, weights)
 
 
 @wrong("a small sum of weights is taken for 0: only ratios matter, refuse a sum of 0 alone")

@@ -52,7 +52,7 @@ def expected(scores, k):
     for row in scores.tolist():
         order = sorted((i for i, x in enumerate(row) if x != -INF), key=lambda i: -row[i])[:k]
         rows.append(order + [-1] * (k - len(order)))
-    return torch.tensor(rows)
+    return torch.tensor(rows, device=scores.device)
 
 
 def _agrees(f, *cases):
@@ -92,6 +92,10 @@ def stable(scores, k=0):
 
 def unseen(items, scores):
     return torch.where(scores == -INF, -1, items)
+
+
+def places(items):
+    return torch.arange(items.shape[1], device=items.device)
 
 
 def filled(items, k, value=-1):
@@ -169,7 +173,7 @@ rounded = but(
 nudged = but(
     answer,
     "ties are broken by a small number added to each score, which turns close scores round: sort stably",
-    by=lambda scores: scores - 1e-9 * torch.arange(scores.shape[1]),
+    by=lambda scores: scores - 1e-9 * places(scores),
 )
 by_size = but(answer, "sorted by size without the sign: a score below 0 is a low one", by=torch.abs)
 along_users = but(
@@ -215,7 +219,7 @@ very_low_is_nothing = but(
 cut_for_all = but(
     answer,
     "all lists are cut at the smallest number of candidates: each user's ends where their own do",
-    mask=lambda items, scores: torch.where(torch.arange(items.shape[1]) < (scores > -INF).sum(1).min(), items, -1),
+    mask=lambda items, scores: torch.where(places(items) < (scores > -INF).sum(1).min(), items, -1),
 )
 narrow = but(answer, "fewer than k columns where there are fewer items: fill them with -1", fill=_as_it_is)
 filled_with_zero = but(
@@ -246,5 +250,5 @@ def by_counting(scores, k):
     """The rank of each item: what is better, and what is equal and stands before it."""
     better = (scores[:, None, :] > scores[:, :, None]).sum(-1)
     equal = scores[:, None, :] == scores[:, :, None]
-    rank = better + (equal & torch.ones(equal.shape[1:]).tril(-1).bool()).sum(-1)
+    rank = better + (equal & torch.ones(equal.shape[1:], device=scores.device).tril(-1).bool()).sum(-1)
     return answer(scores, k, order=lambda scores, k: rank.argsort(1))
