@@ -74,8 +74,8 @@ def start(words: tuple[str, ...]) -> None:
     where = given or learners_folder.choose()
     if not learners_folder.is_generated(where):
         for line in [*learners_folder.refresh(where), *(learners_folder.take_over(where) if given is None else [])]:
-            click.echo(line)
-        click.echo(f"your lessons are in {where}")
+            say(line)
+        say(f"your lessons are in {where}")
     read = _read_lessons(where)
     if not read:
         raise click.ClickException(f"there is no lesson in {where}; `python lessons/build.py` writes them")

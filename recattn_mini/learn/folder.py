@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from recattn_mini.learn import carry, files, lessons, notebook, progress
 
 NAME = "recattn-lessons"
@@ -86,7 +84,7 @@ def _refreshed(folder: Path) -> list[str]:
             books[name] = read[path].book
             del older[path]
     carried = {path: _pour(read[path].book, books, name) for path, name in older.items()}
-    if any(_bytes(path) != found.content for path, found in read.items()):
+    if any(files.read(path) != found.content for path, found in read.items()):
         return [*told, "a lesson was saved this very moment, so none is touched; `recattn start` once more"]
 
     copied, anew, left = [], [], []
@@ -152,20 +150,13 @@ def _read(folder: Path) -> tuple[dict[Path, Found], list[str]]:
     found, told = dict[Path, Found](), list[str]()
     for path in lessons_in(folder):
         try:
-            found[path] = Found(_bytes(path), notebook.read(path))
+            found[path] = Found(files.read(path), notebook.read(path))
         except (OSError, ValueError, RecursionError):
             told.append(
                 f"{path} is no readable notebook and is left as it is; "
                 f"`recattn reset --lesson {path.stem}` keeps it and writes a fresh one"
             )
     return found, told
-
-
-def _bytes(path: Path) -> bytes:
-    """What is in a file; a pipe or a device is none, and would be waited for."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file")
-    return path.read_bytes()
 
 
 def _name_now(path: Path, found: dict[str, Any], books: dict[str, dict[str, Any]]) -> str | None:
@@ -258,6 +249,8 @@ def _remembered() -> Path | None:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Two `recattn start` may run at once; where no lock can be made, files that changed meanwhile are still left."""
+    from filelock import FileLock  # `recattn hint` does not wait for it
+
     lock = FileLock(_memory().with_suffix(".lock"), timeout=20)
     with contextlib.suppress(OSError):
         _memory().parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Checkpoints: a file that is either the old one or the new one, never half of it, read as tensors and numbers only.
 
-Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed: a process that
-       is killed at any moment leaves a whole file. It is read with `weights_only=True`, which refuses whatever else a
+Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed, and the folder is
+       flushed for the name: a process that is killed, or a power cut, at any moment leaves a whole file. It is read with `weights_only=True`, which refuses whatever else a
        pickle can do. That is a guard and no promise: as public pages report, there were ways around it up to PyTorch
        2.5.1 (CVE-2025-32434) and below 2.10 (CVE-2026-24747). So this package asks for 2.10; read no stranger's file.
 Asked  "Training is killed at epoch 30 of 40. What must have been saved?" Not only the weights: the optimiser's moments,
@@ -9,6 +9,7 @@ Asked  "Training is killed at epoch 30 of 40. What must have been saved?" Not on
 Source Eisenman et al. 2022 (Check-N-Run). https://arxiv.org/abs/2010.08679
 """
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -30,6 +31,17 @@ def write(path: Path, state: dict[str, Any]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A new name is safe from a power cut once its folder is on the disk; Windows cannot, and need not."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read(path: Path) -> dict[str, Any]:

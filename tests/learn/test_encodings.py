@@ -49,14 +49,14 @@ def test_check_hint_and_solution(encoding: str):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_recattn(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "注意力"
-    for name in ("01_x", "02_√"):
+    for name in ("01_what_is_attention", "02_√"):
         (folder / f"{name}.ipynb").mkdir(parents=True)  # so that there is something to say of it
     monkeypatch.chdir(folder)
     said = told(recattn(), encoding)
     assert "0 of 0 exercises hold" in said
     assert printable("02_√", encoding) in said
     assert "move it away" in said
-    assert printable(f"is not in {folder}: `recattn reset --lesson 01", encoding) in said
+    assert printable(f"is not in {folder}: `recattn reset --lesson 02", encoding) in said
     assert "hint 1 of 3" in told(recattn("hint", "softmax"), encoding)
     assert "Commands:" in told(recattn("--help"), encoding)
 

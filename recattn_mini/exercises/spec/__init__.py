@@ -10,6 +10,7 @@ What several specs share stands once, in this folder:
 
 import functools
 import inspect
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -159,6 +160,15 @@ def gradients(f: Callable, *args: Any) -> Gradients:
     except Exception as error:  # also what the backward of a Function of the learner's own raises
         told = next(iter(str(error).splitlines()), "")
         raise Mistake(f"autograd cannot differentiate it: {type(error).__name__}: {told}") from None
+
+
+def one_number(x: Any) -> float | None:
+    """The number that it is, in whatever form: a float, NumPy's, an array or a tensor without axes. None: it is none."""
+    if isinstance(x, torch.Tensor):
+        return float(x.detach()) if x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool else None
+    if isinstance(x, np.ndarray):
+        return float(x) if x.ndim == 0 and x.dtype.kind in "fiu" else None
+    return float(x) if isinstance(x, numbers.Real) and not isinstance(x, bool) else None
 
 
 def same_parameters(built: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:

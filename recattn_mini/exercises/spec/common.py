@@ -31,6 +31,7 @@ from recattn_mini.exercises.spec import (
     Raised,
     copy_of,
     module_only,
+    one_number,
     same,
     teaching,
     torch_only,
@@ -173,12 +174,12 @@ def check_examples(spec: ModuleType, f: Callable) -> None:
 
 
 def _rounded_too(learners: Callable) -> Callable:
-    """Where any one number will do: examples round it, and an array without axes cannot be rounded."""
+    """Where any one number will do: examples round it, and print it as a float."""
 
     @functools.wraps(learners)
     def of_a_number(*args: Any, **kwargs: Any) -> Any:
         out = learners(*args, **kwargs)
-        return out.item() if isinstance(out, np.ndarray) and not out.ndim else out
+        return out if (number := one_number(out)) is None else number
 
     return of_a_number
 

@@ -1,7 +1,6 @@
 """Carry a learner's function over to what specs are written for: tensors in, tensors out, no input changed."""
 
 import inspect
-import numbers
 import os
 import warnings
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recattn_mini.exercises.spec import Mistake, Named, Raised
+from recattn_mini.exercises.spec import Mistake, Named, Raised, one_number
 from recattn_mini.learn.judge.originals import Originals
 from recattn_mini.learn.judge.prints import not_shown, shown
 from recattn_mini.learn.judge.time_limit import TooSlow
@@ -84,8 +83,8 @@ class Answer:
             return type(out)(self._convert(one) for one in out) if type(out) in (tuple, list) else out
         if isinstance(out, torch.Tensor):
             out = _plain(out)
-        if self.is_number and _is_number(out):
-            return torch.tensor(float(out.detach() if isinstance(out, torch.Tensor) else out), dtype=torch.float64)
+        if self.is_number and (number := one_number(out)) is not None:
+            return torch.tensor(number, dtype=torch.float64)
         if self.is_numpy and isinstance(out, torch.Tensor):
             raise Named("a torch.Tensor came back; the _numpy form returns a NumPy array")
         if not self.is_numpy and isinstance(out, np.ndarray):
@@ -140,14 +139,6 @@ def _plain(out: torch.Tensor) -> torch.Tensor:
             return torch.Tensor.as_subclass(out, torch.Tensor)
     except TypeError:  # its __class__ says that it is a tensor
         raise Named(f"a {type(out).__name__} came back; this form returns a torch.Tensor") from None
-
-
-def _is_number(x: Any) -> bool:
-    if isinstance(x, torch.Tensor):
-        return x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool
-    if isinstance(x, np.ndarray):
-        return x.ndim == 0 and x.dtype.kind in "fiu"
-    return isinstance(x, numbers.Real) and not isinstance(x, bool)
 
 
 def _to_numpy(x: Any) -> Any:

@@ -115,17 +115,22 @@ def known(f: Callable, way: Way) -> Any:
 
 
 def diagnose(f: Callable, spec: ModuleType, with_gradients: bool) -> str:
-    """Which known wrong answer `f` behaves like in every way, or in most of those in which its values are wrong."""
+    """Which known wrong answer `f` behaves like in every way, or in most of those in which its values are wrong.
+
+    Nothing, where no way tells it from the key: what the check says is all that is known.
+    """
     bank, tried = wrong_answers(spec), ways_of(f, spec, with_gradients)
     of_f = functools.cache(lambda way: way.outcome(f))
     off = [way for way in tried if not alike(of_f(way), known(key_of(spec), way))]
-    if off and not alike(of_f(off[0]), off[0].outcome(f)):
+    if not off:
+        return ""
+    if not alike(of_f(off[0]), off[0].outcome(f)):
         return RANDOM
     # where it is wrong first: few mistakes agree there, and most of the bank is never run on the rest
     order = [*off, *(way for way in tried if way not in off)]
     # a ValueError that is missing besides has a check of its own to tell it
     for ordered in (order, [way for way in order if way.kind != "refused"]):
-        if off and ordered and ordered[0] in off and (found := _agreeing(bank, ordered, of_f)):
+        if ordered[:1] and ordered[0] in off and (found := _agreeing(bank, ordered, of_f)):
             return f"looks like: {found[0].hint}"  # type: ignore[attr-defined]
     values = [way for way in off if way.kind == "value" and _tells(of_f(way))]
     if (part := _most_like(bank, values, of_f)) is not None:
@@ -159,7 +164,7 @@ def _tells(outcome: Any) -> bool:
     """Whether a result is large enough for a coincidence to be unlikely."""
     if isinstance(outcome, (tuple, list)):
         return any(map(_tells, outcome))
-    return isinstance(outcome, torch.Tensor) and outcome.is_floating_point() and outcome.numel() >= FEW
+    return isinstance(outcome, torch.Tensor) and outcome.dtype != torch.bool and outcome.numel() >= FEW
 
 
 def alike(a: Any, b: Any) -> bool:

@@ -43,7 +43,9 @@ class time_limit:
 
     def __exit__(self, kind: type | None, error: BaseException | None, where: TracebackType | None) -> None:
         self._alarm.stop()
-        if kind is None and (late := self._ends.passed()):  # the body swallowed the exception and came back late
+        if kind is None and (
+            late := self._alarm.struck or self._ends.passed()
+        ):  # the body swallowed the exception and came back late
             raise late
 
 
@@ -76,6 +78,7 @@ class _Signal:
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._blows = seconds, 0
+        self.struck: type[TooSlow] | None = None  # the system's timers may be some milliseconds early
 
     def start(self) -> None:
         """Set the alarms, for the frame that entered the limit and what it calls."""
@@ -105,6 +108,7 @@ class _Signal:
                 raise error
 
         self._blows += 1
+        self.struck = error
         if self._blows > PATIENCE:  # every one was caught: raise at the next line too, which is the `except` itself
             while frame is not None and frame is not self._body:
                 if not frame.f_code.co_filename.startswith(OURS):
@@ -119,6 +123,7 @@ class _Watchdog:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self.struck: type[TooSlow] | None = None
 
     def start(self) -> None:
         """Let another thread watch this one."""
@@ -136,6 +141,7 @@ class _Watchdog:
         while not self._done.wait(left if (left := self._ends.left()) > 0 else REPEAT):
             error = self._ends.passed()
             if error is not None and _may_hit(sys._current_frames().get(self._thread)):
+                self.struck = error
                 _raise_in(self._thread, error)
 
 
