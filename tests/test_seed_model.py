@@ -29,7 +29,7 @@ def anew(keras) -> dict[str, Any]:
     return run_keras.figures()
 
 
-@pytest.mark.parametrize("what", KERAS.keys() - {"provenance"})
+@pytest.mark.parametrize("what", sorted(KERAS.keys() - {"provenance"}))
 def test_what_is_recorded_is_what_keras_says(anew, what):
     if what.startswith("±"):  # cosines of vectors that are nearly the same, in float32
         assert anew[what] == pytest.approx(KERAS[what], abs=1e-5)

@@ -22,10 +22,10 @@ from recattn_mini.shapes import takes
 def leave_one_out_numpy(users: np.ndarray, timestamps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split events by user and time -> their indices in train, in validation and in test: three int64 rows.
 
-    users (m) and timestamps (m) are whole numbers, one entry an event, in any order. Each user's last event in time is
-    test, the one before it validation, the rest train; a user with fewer than three events has all of them in train.
-    Each part is ordered by user, then time; events of one user and time keep the order in which they came. A part may
-    be empty. The inputs stay unchanged.
+    users (m) and timestamps (m) are whole numbers of any size, one entry an event, in any order. Each user's last event
+    in time is test, the one before it validation, the rest train; a user with fewer than three events has all of them
+    in train. Each part is ordered by user, then time; events of one user and time keep the order in which they came. A
+    part may be empty. The inputs stay unchanged.
 
     >>> users, timestamps = np.array([7, 3, 7, 7, 3, 7]), np.array([9, 5, 2, 9, 1, 4])
     >>> leave_one_out_numpy(users, timestamps)  # 3 has too few, 4 and 1; 7's are 2, 5, then the tied 0 and 3
@@ -43,10 +43,10 @@ def leave_one_out_numpy(users: np.ndarray, timestamps: np.ndarray) -> tuple[np.n
 def leave_one_out(users: torch.Tensor, timestamps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Split events by user and time -> their indices in train, in validation and in test: three int64 rows.
 
-    users (m) and timestamps (m) are whole numbers, one entry an event, in any order. Each user's last event in time is
-    test, the one before it validation, the rest train; a user with fewer than three events has all of them in train.
-    Each part is ordered by user, then time; events of one user and time keep the order in which they came. A part may
-    be empty. The inputs stay unchanged.
+    users (m) and timestamps (m) are whole numbers of any size, one entry an event, in any order. Each user's last event
+    in time is test, the one before it validation, the rest train; a user with fewer than three events has all of them
+    in train. Each part is ordered by user, then time; events of one user and time keep the order in which they came. A
+    part may be empty. The inputs stay unchanged.
 
     >>> users, timestamps = torch.tensor([7, 3, 7, 7, 3, 7]), torch.tensor([9, 5, 2, 9, 1, 4])
     >>> leave_one_out(users, timestamps)  # 3 has too few, 4 and 1; 7's are 2, 5, then the tied 0 and 3

@@ -28,9 +28,9 @@ def sample_negatives_numpy(seen: np.ndarray, n: int, uniform: np.ndarray) -> np.
     no second try: the item of rank ⌊uniform · #unseen⌋, from 0, among the user's unseen items in ascending order. If a
     user has met all n items: ValueError. The inputs stay unchanged.
 
-    >>> uniform = np.array([[0.99, 0.0, 0.4, 0.5]])
+    >>> uniform = np.array([[0.99, 0.0, 0.3, 0.6]])
     >>> sample_negatives_numpy(np.array([[0, 4, 2, 4]]), 5, uniform)  # 1, 3 and 5 are left: a third of [0, 1) each
-    array([[5, 1, 3, 3]])
+    array([[5, 1, 1, 3]])
     """
     _check(int(seen.min()), int(seen.max()), float(uniform.min()), float(uniform.max()), n)
     items = np.empty(uniform.shape, np.int64)
@@ -51,9 +51,9 @@ def sample_negatives(seen: torch.Tensor, n: int, uniform: torch.Tensor) -> torch
     no second try: the item of rank ⌊uniform · #unseen⌋, from 0, among the user's unseen items in ascending order. If a
     user has met all n items: ValueError. The inputs stay unchanged.
 
-    >>> uniform = torch.tensor([[0.99, 0.0, 0.4, 0.5]])
+    >>> uniform = torch.tensor([[0.99, 0.0, 0.3, 0.6]])
     >>> sample_negatives(torch.tensor([[0, 4, 2, 4]]), 5, uniform)  # 1, 3 and 5 are left: a third of [0, 1) each
-    tensor([[5, 1, 3, 3]])
+    tensor([[5, 1, 1, 3]])
     """
     _check(int(seen.min()), int(seen.max()), float(uniform.min()), float(uniform.max()), n)
     unseen = seen.new_ones((len(seen), n + 1), dtype=torch.int64).scatter(1, seen.long(), 0)[:, 1:]

@@ -4,7 +4,10 @@ A spec `x.py` imports the library's answers by name (`x`, `x_numpy`, `X`) and ho
 
     inputs()          named cases: every axis another size, an empty row, logits beyond 1,000, a view, a batch of one
     check_*(f)        its docstring is the sentence that a learner reads
+    answer(…, *, …)   the answer with what can go wrong as keyword arguments, and `but(answer, "hint", part=…)` or
+                      `mistakes_of(answer, part={…})`: known wrong answers, each with a part replaced
     @wrong("hint")    a known wrong answer; the hint is what a learner who wrote it is told
+    refused()         inputs that the docstring calls a ValueError, by what is wrong with them
     @right            a right answer written differently, which must be accepted
     HINTS             three, from a nudge to a recipe
     LEVEL, MINUTES    how hard, how long in an interview
@@ -13,8 +16,8 @@ A spec `x.py` imports the library's answers by name (`x`, `x_numpy`, `X`) and ho
     FUNCTIONS_ONLY    the inputs that a module takes only filled up, so that no mistake in a module is told by them
     IN_DEPTH          the inputs on which mistakes are told apart in float32 and by gradients too; without it all
 
-Everything is written once, for tensors; `judge` carries it over to NumPy forms and to modules. A spec is found by its
-file name: adding one registers nothing.
+What several specs share, and what every exercise is asked, stands in `spec/`. Everything is written once, for tensors;
+`judge` carries it over to NumPy forms and to modules. A spec is found by its file name: adding one registers nothing.
 """
 
 import ast

@@ -199,14 +199,8 @@ CORRECTED = {
 }
 QUOTIENT = {
     "epsilon_inside": ("ε inside the root, where it becomes √ε: it is √v̂ + ε", lambda m, v, e: m / (v + e).sqrt()),
-    "epsilon_as_a_floor": (
-        "√v̂ is raised to ε where it is smaller: ε is added to every root",
-        lambda m, v, e: m / v.sqrt().clamp(min=e),
-    ),
-    "epsilon_beside": (
-        "m / √v + ε adds ε to the quotient, and 0 / 0 stays NaN: parentheses, m / (√v + ε)",
-        lambda m, v, e: m / v.sqrt() + e,
-    ),
+    "epsilon_as_a_floor": ("ε is a lower limit of √v̂: it is added to all", lambda m, v, e: m / v.sqrt().clamp(min=e)),
+    "epsilon_beside": ("m / √v + ε adds ε to the quotient: m / (√v + ε)", lambda m, v, e: m / v.sqrt() + e),
     "root_forgotten": ("divided by v̂ + ε: the root is forgotten, it is √v̂ + ε", lambda m, v, e: m / (v + e)),
     "v_not_used": ("v is not used: without / √v̂ this is SGD with momentum", lambda m, v, e: m),
     "sign_of_m": ("the step is the sign of m: it is m̂ / (√v̂ + ε)", lambda m, v, e: m.sign()),
@@ -235,16 +229,16 @@ SQUARE = {
     "v_of_m": ("v is a mean of m²: it is the mean of g²", lambda g, m, *others: mean_square(m, m, *others)),
     "adabelief": ("(g - m)² instead of g²: that is AdaBelief", lambda g, m, *x: mean_square(g - m, m, *x)),
     "adamax": (
-        "v is the larger of β₂ v and |g|: that is AdaMax. In Adam v is a mean of g²",
+        "v is the larger of β₂ v and |g|: that is AdaMax",
         lambda g, m, v, b1, b2: torch.maximum(b2 * v, g.abs()),
     ),
     "amsgrad": ("v never falls: that is AMSGrad", lambda g, m, v, *b: torch.maximum(v, mean_square(g, m, v, *b))),
     "one_v_for_all": (
-        "one mean square for the whole array: every number has its own",
+        "one v for all numbers: each has its own",
         lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).mean(),
     ),
     "v_of_the_norm": (
-        "v of the squared length of the whole gradient: every number has its own",
+        "v is of the length of the whole gradient",
         lambda g, m, v, b1, b2: b2 * v + (1 - b2) * (g**2).sum(),
     ),
 }
@@ -281,10 +275,7 @@ GIVEN = {
         "the gradient is clipped to a norm of 1: it comes in as it is",
         _given(gradient=lambda a: a.gradient / max(1, a.gradient.norm())),
     ),
-    "only_the_change": (
-        "only the change comes back, or it was not subtracted from the parameter",
-        _given(parameter=lambda a: 0 * a.parameter),
-    ),
+    "only_the_change": ("only the change comes back, not the parameter", _given(parameter=lambda a: 0 * a.parameter)),
 }
 RESULTS = {
     "moments_not_kept": (
@@ -306,10 +297,7 @@ RESULTS = {
     ),
     "moments_swapped": ("m and v have changed places: it is parameter, m, v", lambda new, *case: (new[0], *new[:0:-1])),
     "parameter_last": ("the parameter comes back last: it is parameter, m, v", lambda new, *case: (*new[1:], new[0])),
-    "only_the_parameter": (
-        "only the parameter comes back: m and v are needed for the next step",
-        lambda new, *case: new[0],
-    ),
+    "only_the_parameter": ("only the parameter comes back, without m and v", lambda new, *case: new[0]),
 }
 OF_PARTS = mistakes_of(
     answer, corrected=CORRECTED, quotient=QUOTIENT, mean=MEAN, square=SQUARE, given=GIVEN, results=RESULTS
@@ -340,28 +328,35 @@ v_is_a_sum = but(
 )
 
 
+def _step(case, m, v):
+    """The new parameter, moved by these moments."""
+    parameter, _, _, _, t, rate, b1, b2, eps = case
+    m, v = corrected(m, v, t, b1, b2)
+    return parameter - rate * quotient(m, v, eps)
+
+
 @wrong("the gradient is the numerator: that is RMSprop. It is m̂, its moving mean")
-def rmsprop(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(g, corrected(*moments, t, b1, b2)[1], eps), *moments
+def rmsprop(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[1] * (1 - case[6] ** case[4]), v), m, v  # whose correction is none
 
 
 @wrong("m̂ is mixed with this gradient once more: that is NAdam")
-def nadam(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, m, v = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(mean(g, m, b1, b2), v, t, b1, b2), eps), m, v
+def nadam(*case):
+    _, m, v = answer(*case)
+    return _step(case, mean(case[1], m, case[6], case[7]), v), m, v
 
 
 @wrong("the step is made with the m and v that came in: take this gradient in first")
-def old_moments(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(m, v, t, b1, b2), eps), *moments
+def old_moments(*case):
+    _, m, v = answer(*case)
+    return _step(case, case[2], case[3]), m, v
 
 
 @wrong("the step is divided by the root of the v that came in: take this gradient in first, in v as in m")
-def old_v(parameter, g, m, v, t, rate, b1, b2, eps):
-    _, *moments = answer(parameter, g, m, v, t, rate, b1, b2, eps)
-    return parameter - rate * quotient(*corrected(moments[0], v, t, b1, b2), eps), *moments
+def old_v(*case):
+    _, m, v = answer(*case)
+    return _step(case, m, case[3]), m, v
 
 
 @right

@@ -1,6 +1,7 @@
 """Spec of additive_attention: tanh of a sum, as a function over given weights and as a module that learns them."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -81,8 +82,7 @@ def _agrees(f, *cases):
 def check_worked_example(f):
     "hidden layers of 0.5 and 0, w_score = 2 log 3: odds of 3 to 1 between 8 and 4 give 7"
     one, q, v = float64([[1]]), float64([[0], [0]]), float64([[8, 0], [4, 4]])
-    k = float64([[math.atanh(0.5)], [0]])
-    same(f(q, k, v, one, one, 2 * math.log(3) * one[0]), float64([[7, 1], [7, 1]]))
+    same(f(q, float64([[math.atanh(0.5)], [0]]), v, one, one, 2 * math.log(3) * one[0]), float64([[7, 1], [7, 1]]))
 
 
 def check_values(f):
@@ -135,7 +135,7 @@ def answer(q, k, v, w_q, w_k, w_score, mask=None, *, of=lambda k, v: v, attend=a
     return attend(scored(q, k, w_q, w_k, w_score, **parts), of(k, v), mask)
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
     "no_tanh": ("no tanh: W_q q is then the same for all keys, and the softmax forgets it", {"bend": lambda x: x}),
     "tanh_before_the_sum": (
         "tanh before the sum, or no query in it: tanh(W_q q) is the same for every key, and the softmax forgets it",

@@ -1,24 +1,34 @@
 """Spec of additive_pooling: attention whose query is learned, as a function over given weights and as a module."""
 
 import math
-from contextlib import suppress
+from collections.abc import Callable
 
 import torch
 
 from recattn_mini.attention.additive_pooling import AdditivePooling, additive_pooling, additive_pooling_numpy
+from recattn_mini.attention.masks import masked_scores
 from recattn_mini.attention.softmax import softmax
 from recattn_mini.exercises.spec import (
+    but,
+    drawn_once,
     finite,
     float64,
     gradients,
     random_tensors,
     right,
     same,
-    same_parameters,
     teaching,
     torch_only,
     wrong,
 )
+from recattn_mini.exercises.spec.attention import (
+    masks,
+    mistakes_of_attending,
+    named,
+    nobody,
+    random_views,
+)
+from recattn_mini.exercises.spec.modules import call
 
 NAMES = ("x", "w_hidden", "b_hidden", "w_score")
 LEVEL, MINUTES = "medium", 10
@@ -32,39 +42,44 @@ FORBIDDEN = ("keras.layers.AdditiveAttention", "torch.nn.functional.scaled_dot_p
 
 
 def call_module(module, x, w, b, w_score, mask=None):
-    """A learner's module, built by its own `__init__`, as a function of its weights."""
-    built = module(x.shape[-1], len(w_score))
     weights = {"hidden.weight": w, "hidden.bias": b, "score.weight": w_score[None]}
-    same_parameters(built, weights)
-    with torch.no_grad(), suppress(Exception):  # what a module remembers of another call must not show in this one
-        other = torch.arange(x.shape[-2]) == 0 if mask is None else ~mask
-        torch.func.functional_call(built, weights, (-x, other), strict=True)
-    return torch.func.functional_call(built, weights, (x, mask), strict=True)
+    return call(module(x.shape[-1], len(w_score)), weights, x, mask)
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
-    x, w, b, w_score, view, one = random_tensors((2, 3, 5, 7), (4, 7), (4,), (4,), (7, 5, 3), (1, 1, 7))
-    some = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0)) < 0.6
-    some[:, :, 2], some[:, :, 4] = True, False
-    nothing = torch.tensor([[True, False, True], [False, True, False]])[..., None].expand(2, 3, 5)
+    x, w, b, w_score, one = random_tensors((2, 3, 5, 7), (4, 7), (4,), (4,), (1, 1, 7))
+    equal = random_tensors((4, 4, 4, 4), (4, 4), (4,), (4,), seed=5)
+    weights, some = (w, b, w_score), masks(2, t=3, s=5)
+    scores = hidden_of(x, w, b) @ w_score
     return {
-        "no mask": (x, w, b, w_score, None),
-        "a mask": (x, w, b, w_score, some),
-        "one mask for all": (x, w, b, w_score, some[0, 1]),
-        "nothing to pool": (x, w, b, w_score, nothing),
+        "no mask": (x, *weights, None),
+        "a mask": (x, *weights, some["a mask of its own for each"]),
+        "one mask for all": (x, *weights, some["a mask"][1]),
+        "a mask of two axes": (x, *weights, some["a mask"]),
+        "padding": (x, *weights, some["padding"]),
+        "nothing to pool": (x, *weights, nobody(2, t=3, s=5)),
         "large": (x, w, b, 20000 * w_score, None),
-        "large, masked": (x, w, b, 20000 * w_score, some),
-        "a view": (view.permute(2, 1, 0), w, b, w_score, None),
-        "one": (one, w, b, w_score, None),
-        "one item each": (x[0, :, :1], w, b, w_score, None),
+        "large sums": (1000 * x, *weights, None),
+        "masked scores are the largest": (x, w, b, 20000 * w_score, scores < scores.median(-1, True).values),
+        "and the others below any number": (x, w, b, 1e12 * w_score, scores < scores.median(-1, True).values),
+        "a view": (*random_views((3, 5, 7), seed=2), *weights, None),
+        "one": (one, *weights, None),
+        "one item each": (x[0, :, :1], *weights, None),
+        "all sizes equal": (*equal, masks(4, t=4, s=4)["a mask"]),
+        "all sizes equal, one mask for all": (*equal, masks(4, t=4, s=4)["a mask"][0]),
     }
 
 
 def expected(x, w, b, w_score, mask=None):
     """The formula with PyTorch's own softmax."""
     scores = torch.einsum("...sa,a->...s", torch.tanh(torch.einsum("...sd,ad->...sa", x, w) + b), w_score)
-    weights = torch.softmax(_masked(scores, mask), -1).nan_to_num(0)
-    return torch.einsum("...s,...sd->...d", weights, x)
+    return torch.einsum("...s,...sd->...d", torch.softmax(masked_scores(scores, mask), -1).nan_to_num(0), x)
+
+
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -76,25 +91,32 @@ def check_worked_example(f):
 
 def check_values(f):
     "agrees with the formula on unequal sizes, on a view, on one item, on histories of one item each"
-    for case in ("no mask", "a view", "one", "one item each"):
-        same(f(*inputs()[case]), expected(*inputs()[case]))
+    _agrees(f, "no mask", "a view", "one", "one item each")
 
 
 def check_mask(f):
     "a masked item counts for nothing, and the other weights still sum to 1; one mask (s) serves a whole batch"
-    for case in ("a mask", "one mask for all"):
-        same(f(*inputs()[case]), expected(*inputs()[case]))
+    _agrees(f, "a mask", "one mask for all", "a mask of two axes", "padding")
+
+
+def check_equal_sizes(f):
+    "the same where all sizes are equal: nothing is told by its size"
+    _agrees(f, "all sizes equal", "all sizes equal, one mask for all")
 
 
 def check_nothing_to_pool(f):
     "a history with nothing in it gives zeros"
-    same(f(*inputs()["nothing to pool"]), expected(*inputs()["nothing to pool"]))
+    _agrees(f, "nothing to pool")
 
 
 def check_large_scores(f):
-    "scores beyond 1,000 do not overflow, and masked ones that are far above the others leave those their weight"
-    for case in ("large", "large, masked"):
-        same(f(*inputs()[case]), expected(*inputs()[case]))
+    "scores beyond 1,000 do not overflow, nor does tanh of such sums"
+    _agrees(f, "large", "large sums")
+
+
+def check_masked_scores_are_the_largest(f):
+    "a masked item counts for nothing however large its score, and however low the others"
+    _agrees(f, "masked scores are the largest", "and the others below any number")
 
 
 @torch_only
@@ -105,310 +127,199 @@ def check_gradient(f):
     finite(gradients(f, *inputs()["nothing to pool"]), NAMES)
 
 
-@teaching
-def check_equal_items_pool_to_themselves(f):
-    "a history of one item over and over gives that item: the weights sum to 1"
-    x, *weights, _ = inputs()["no mask"]
-    again = x[:, :, :1].expand(2, 3, 5, 7)
-    same(f(again, *weights), again[:, :, 0])
+def hidden_of(x, w, b, bend=torch.tanh):
+    return bend(x @ w.mT + b)
 
 
-def _hidden(x, w, b):
-    return torch.tanh(x @ w.mT + b)
+def weights_of(scores, mask):
+    return softmax(masked_scores(scores, mask))
 
 
-def _masked(scores, mask):
-    return scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-
-
-def _pool(scores, x, mask):
-    return _average(softmax(_masked(scores, mask)), x)
-
-
-def _average(weights, x):
+def mean_of(weights, x):
     return (weights[..., None, :] @ x)[..., 0, :]
 
 
-@wrong("the tanh is missing: W and w_score are then one linear score, and b shifts all scores alike, which cancels")
-def no_tanh(x, w, b, w_score, mask=None):
-    return _pool((x @ w.mT + b) @ w_score, x, mask)
+def answer(x, w, b, w_score, mask=None, *, hidden=hidden_of, score=torch.matmul, weigh=weights_of, mean=mean_of):
+    return mean(weigh(score(hidden(x, w, b), w_score), mask), x)
 
 
-@wrong("b is missing, or outside the tanh, where it shifts all scores alike and the softmax forgets it: tanh(W x + b)")
-def bias_outside_the_tanh(x, w, b, w_score, mask=None):
-    return _pool((torch.tanh(x @ w.mT) + b) @ w_score, x, mask)
+def _seen(change):
+    return lambda scores, mask: weights_of(scores, mask if mask is None else change(mask, scores))
 
 
-@wrong("b is subtracted: tanh(W x + b)")
-def bias_subtracted(x, w, b, w_score, mask=None):
-    return _pool(_hidden(x, w, -b) @ w_score, x, mask)
+def attended(x, w, b, w_score, mask=None, *, attend):
+    """Pooling is what one query gets: its scores are one row."""
+    scores, mask = (y if y is None else y[..., None, :] for y in (hidden_of(x, w, b) @ w_score, mask))
+    return attend(scores, x, mask)[..., 0, :]
 
 
-@wrong("tanh before W: the order is tanh(W x + b), then w_score")
-def tanh_before_w(x, w, b, w_score, mask=None):
-    return _pool((torch.tanh(x) @ w.mT + b) @ w_score, x, mask)
+def bent(bend):
+    return {"hidden": lambda x, w, b: hidden_of(x, w, b, bend)}
 
 
-@wrong("tanh of the score, after w_score: the hidden layer is what tanh bounds")
-def tanh_of_the_score(x, w, b, w_score, mask=None):
-    return _pool(torch.tanh((x @ w.mT + b) @ w_score), x, mask)
+def as_it_is(x):
+    return x
 
 
-@wrong("a ReLU where the tanh belongs")
-def relu(x, w, b, w_score, mask=None):
-    return _pool((x @ w.mT + b).relu() @ w_score, x, mask)
+def _over_users(scores, mask):
+    return softmax(masked_scores(scores, mask).movedim(0, -1)).movedim(-1, 0)
 
 
-@wrong("a sigmoid where the tanh belongs")
-def sigmoid(x, w, b, w_score, mask=None):
-    return _pool((x @ w.mT + b).sigmoid() @ w_score, x, mask)
+def _nrms(epsilon):
+    def weights(scores, mask):
+        parts = scores.exp() if mask is None else scores.exp() * mask
+        return parts / (parts.sum(-1, keepdim=True) + epsilon)
+
+    return weights
 
 
-@wrong("w_score is not used: the hidden layer is summed with equal weights")
-def w_score_missing(x, w, b, w_score, mask=None):
-    return _pool(_hidden(x, w, b).sum(-1), x, mask)
+def _as_index(scores, mask):
+    scores = scores.clone()
+    if mask is not None:
+        scores[~mask] = -torch.inf
+    return softmax(scores)
 
 
-@wrong("W (a d) is reshaped to (d a): that is no transpose, the numbers end up elsewhere. Use W's transpose")
-def w_reshaped(x, w, b, w_score, mask=None):
-    return _pool(torch.tanh(x @ w.reshape(w.shape[1], w.shape[0]) + b) @ w_score, x, mask)
+def _minus_ten_thousand(scores, mask):
+    if mask is None:
+        return softmax(scores)
+    return softmax(scores.masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True)
 
 
-@wrong("divided by √d: these scores are bounded by tanh and need no scale")
-def scaled_by_root_d(x, w, b, w_score, mask=None):
-    return _pool(_hidden(x, w, b) @ w_score / math.sqrt(x.shape[-1]), x, mask)
+MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
+    "no_tanh": (
+        "the tanh is missing: W and w_score are then one linear score, and b shifts all scores alike, which cancels",
+        bent(as_it_is),
+    ),
+    "bias_outside_the_tanh": (
+        "b is missing, or outside the tanh, where it shifts all scores alike and the softmax forgets it: tanh(W x + b)",
+        {"hidden": lambda x, w, b: hidden_of(x, w, 0 * b)},
+    ),
+    "bias_subtracted": ("b is subtracted: tanh(W x + b)", {"hidden": lambda x, w, b: hidden_of(x, w, -b)}),
+    "tanh_before_w": ("tanh before W: tanh(W x + b)", {"hidden": lambda x, w, b: hidden_of(x.tanh(), w, b, as_it_is)}),
+    "tanh_of_the_score": (
+        "tanh of the score, after w_score: the hidden layer is what tanh bounds",
+        {**bent(as_it_is), "score": lambda hidden, w: (hidden @ w).tanh()},
+    ),
+    "tanh_overflows": (
+        "(exp(x) - exp(-x)) / (exp(x) + exp(-x)) is inf / inf beyond 710: use tanh",
+        bent(lambda x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())),
+    ),
+    "relu": ("a ReLU where the tanh belongs", bent(torch.relu)),
+    "sigmoid_hidden": ("a sigmoid where the tanh belongs", bent(torch.sigmoid)),
+    "w_reshaped": (
+        "W (a d) is reshaped to (d a), which mixes up its numbers: use its transpose",
+        {"hidden": lambda x, w, b: hidden_of(x, w.reshape(w.shape[1], len(w)).mT, b)},
+    ),
+    "w_not_transposed": ("x @ W: W is (out in), so x @ W.T", {"hidden": lambda x, w, b: hidden_of(x, w.mT, b)}),
+    "w_score_missing": ("w_score is not used: the hidden layer is summed", {"score": lambda hidden, w: hidden.sum(-1)}),
+    "mean_of_hidden": ("w_score is not used: the hidden layer's mean", {"score": lambda hidden, w: hidden.mean(-1)}),
+    "by_root_a": ("divided by √a: no scale is set here", {"score": lambda hidden, w: hidden @ w / len(w) ** 0.5}),
+    "softmax_over_the_batch": (
+        "the softmax runs over the first axis, users or batch: the weights of one history must sum to 1",
+        {"weigh": _over_users},
+    ),
+    "weights_returned": ("the weights came back: average x with them", {"mean": lambda weights, x: weights}),
+    "not_summed": ("the weighted items came back: sum them", {"mean": lambda weights, x: weights[..., None] * x}),
+    "mean_of_the_weighted": (
+        "the mean of the weighted items divides by s once more: the weights sum to 1 already, so sum",
+        {"mean": lambda weights, x: mean_of(weights, x) / x.shape[-2]},
+    ),
+    "axis_1": (
+        "the items are summed over axis 1, which is right for (b s d) only: they are axis -2 of x",
+        {"mean": lambda weights, x: (weights[..., None] * x).sum(1)},
+    ),
+    "items_bent": ("tanh of x is pooled: average x itself", {"mean": lambda weights, x: mean_of(weights, x.tanh())}),
+    "detached_items": (
+        "x is detached in the mean: its gradient is a part only",
+        {"mean": lambda weights, x: mean_of(weights, x.detach())},
+    ),
+    "minus_ten_thousand": (
+        "masked with -1e4: other scores may be lower still, and then padding gets all the weight. Use -inf",
+        {"weigh": _minus_ten_thousand},
+    ),
+    "attention_layer_of_nrms": (
+        "NRMS's AttLayer2: exp without the maximum overflows beyond 710, K.epsilon() in the divisor takes weight away",
+        {"weigh": _nrms(1e-7)},
+    ),
+    "attention_layer_of_nrms_in_torch": (
+        "as in PyTorch ports of NRMS: exp without the maximum overflows beyond 710, + 1e-8 takes weight away",
+        {"weigh": _nrms(1e-8)},
+    ),
+    "mask_as_index": (
+        "the scores are indexed with the mask: a mask broadcasts, it need not have their shape. Use where",
+        {"weigh": _as_index},
+    ),
+    "mask_squeezed": (
+        "the mask is squeezed: an axis of size 1 is there to broadcast",
+        {"weigh": _seen(lambda mask, scores: mask.squeeze())},
+    ),
+    "mask_told_by_size": (
+        "a mask is read as (b s) where its first size is b: what it means is told by its axes, not by their sizes",
+        {"weigh": _seen(lambda mask, scores: mask[:, None] if mask.dim() == 2 and len(mask) == len(scores) else mask)},
+    ),
+    "mask_does_not_broadcast": (
+        "the mask must have all of x's leading axes here: one mask (s) for all should broadcast",
+        {"weigh": _seen(lambda mask, scores: mask.reshape(scores.shape))},
+    ),
+    "scores_squeezed": (
+        "squeeze() takes more than the score's axis of size 1: with one item each, s goes too. squeeze(-1)",
+        {"score": lambda hidden, w: torch.atleast_1d((hidden @ w).squeeze())},
+    ),
+}
+SCORES = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
+# a row of scores has no other queries, and its mask no axis t; the rest cannot be told from another one here
+NONE_HERE = """queries_masked causal_too softmax_over_everything told_by_size mask_squeezed mask_as_index
+plain_sum infinity_added_result_patched"""
+WEIGHTS = mistakes_of_attending(
+    attended,
+    NONE_HERE.split(),
+    {
+        "partly_masked_is_zero": "a history with any masked item gives zeros: only an empty one does (any, not all)",
+        "nan_where_nobody": "an empty history gives NaN: softmax of a row of -inf. Give it zeros",
+        "nan_patched_up": "the NaN of an empty history is patched up in the result: its gradient is still NaN",
+        "softmax_over_queries": "x is summed, as by a softmax over an axis of size 1: normalise over s",
+        "plain_mean": "the plain mean: no score is used",
+        "no_softmax": "no softmax: the raw scores are the weights, as in NARM and STAMP. Here they sum to 1",
+    },
+)
 
 
-@wrong("divided by √a: these scores are bounded by tanh and need no scale")
-def scaled_by_root_a(x, w, b, w_score, mask=None):
-    return _pool(_hidden(x, w, b) @ w_score / math.sqrt(len(w_score)), x, mask)
-
-
-@wrong("the softmax runs over an axis of size 1: every weight is 1, and x is summed. Normalise over s")
-def softmax_over_nothing(x, w, b, w_score, mask=None):
-    weights = softmax((_hidden(x, w, b) @ w_score)[..., None])
-    return ((weights if mask is None else weights * mask[..., None]) * x).sum(-2)
-
-
-@wrong("the softmax runs over the hidden layer: its axis is s, after w_score has made one score an item")
-def softmax_over_the_hidden_layer(x, w, b, w_score, mask=None):
-    weights = softmax(_hidden(x, w, b)) @ w_score
-    return _average(weights if mask is None else weights * mask, x)
-
-
-@wrong("the softmax runs over the first axis, users or batch: the weights of one history must sum to 1")
-def softmax_over_the_batch(x, w, b, w_score, mask=None):
-    scores = _masked(_hidden(x, w, b) @ w_score, mask).movedim(0, -1)
-    return _average(softmax(scores).movedim(-1, 0), x)
-
-
-@wrong("axis 1 is taken for the items, which is right for (b s d) only: whatever comes before, they are axis -2 of x")
-def axis_1(x, w, b, w_score, mask=None):
-    weights = torch.softmax(_masked(_hidden(x, w, b) @ w_score, mask), 1).nan_to_num(0)
-    return (weights[..., None] * x).sum(1)
-
-
-@wrong("a sigmoid in the softmax's place: the weights do not sum to 1")
-def sigmoid_weights(x, w, b, w_score, mask=None):
-    return _average(_masked(_hidden(x, w, b) @ w_score, mask).sigmoid(), x)
-
-
-@wrong("no softmax: the raw scores are the weights, as in NARM and STAMP. Here they sum to 1")
-def no_softmax(x, w, b, w_score, mask=None):
-    scores = _hidden(x, w, b) @ w_score
-    return _average(scores if mask is None else scores * mask, x)
+@wrong("divided by √d: no scale is set here")
+def by_root_d(x, w, b, w_score, mask=None):
+    return answer(x, w, b, w_score / math.sqrt(x.shape[-1]), mask)
 
 
 @wrong("the hidden layer is pooled: the weights average x itself")
 def hidden_pooled(x, w, b, w_score, mask=None):
-    hidden = _hidden(x, w, b)
-    return _pool(hidden @ w_score, hidden, mask)
+    return answer(x, w, b, w_score, mask, mean=lambda weights, x: mean_of(weights, hidden_of(x, w, b)))
 
 
-@wrong("the weights came back: average x with them")
-def weights_returned(x, w, b, w_score, mask=None):
-    return softmax(_masked(_hidden(x, w, b) @ w_score, mask))
-
-
-@wrong("the weighted items came back: sum them over s")
-def not_summed(x, w, b, w_score, mask=None):
-    return softmax(_masked(_hidden(x, w, b) @ w_score, mask))[..., None] * x
-
-
-@wrong("the mean of the weighted items divides by s once more: the weights sum to 1 already, so sum")
-def mean_of_the_weighted(x, w, b, w_score, mask=None):
-    return additive_pooling(x, w, b, w_score, mask) / x.shape[-2]
-
-
-@wrong("the plain mean: no score is used")
-def mean_pooling(x, w, b, w_score, mask=None):
-    return _pool(torch.zeros_like(x[..., 0]), x, mask)
+@wrong("the softmax runs over the hidden layer: its axis is s, after w_score has made one score an item")
+def softmax_over_the_hidden_layer(x, w, b, w_score, mask=None):
+    weights = softmax(hidden_of(x, w, b)) @ w_score
+    return mean_of(weights if mask is None else weights * mask, x)
 
 
 @wrong("the largest value of each feature: max pooling, no score is used")
 def max_pooling(x, w, b, w_score, mask=None):
-    kept = x if mask is None else x.masked_fill(~mask[..., None], -torch.inf)
-    top = kept.amax(-2)
+    top = (x if mask is None else x.masked_fill(~mask[..., None], -torch.inf)).amax(-2)
     return top.masked_fill(top == -torch.inf, 0)
-
-
-@wrong("only the best item is taken: a softmax weighs all of them, and lets the weights learn")
-def hard_attention(x, w, b, w_score, mask=None):
-    scores = _masked(_hidden(x, w, b) @ w_score, mask)
-    chosen = torch.nn.functional.one_hot(scores.argmax(-1), x.shape[-2]).to(x.dtype)
-    return _average(chosen if mask is None else chosen * mask, x)
-
-
-@wrong("the mask is not used")
-def mask_ignored(x, w, b, w_score, mask=None):
-    return additive_pooling(x, w, b, w_score)
-
-
-@wrong("the mask is upside down: True means may be pooled")
-def inverted_mask(x, w, b, w_score, mask=None):
-    return additive_pooling(x, w, b, w_score, None if mask is None else ~mask)
-
-
-@wrong("masked behind the softmax or its maximum, then divided by what is left: far below a masked score that is 0")
-def masked_and_divided(x, w, b, w_score, mask=None):
-    weights = softmax(_hidden(x, w, b) @ w_score)
-    weights = weights if mask is None else weights * mask
-    total = weights.sum(-1, keepdim=True)
-    return _average(weights / torch.where(total == 0, 1, total), x)
-
-
-@wrong("masked after the softmax: the weights left over no longer sum to 1. Mask the scores, with -inf")
-def masked_after_the_softmax(x, w, b, w_score, mask=None):
-    weights = softmax(_hidden(x, w, b) @ w_score)
-    return _average(weights if mask is None else weights * mask, x)
-
-
-@wrong("masked scores are set to 0: exp(0) is 1, and padding keeps its weight. Use -inf")
-def masked_with_zero(x, w, b, w_score, mask=None):
-    scores = _hidden(x, w, b) @ w_score
-    return _pool(scores if mask is None else scores * mask, x, None)
 
 
 @wrong("padding's x is set to 0, but its score is not masked: tanh(b) still has a weight. Mask the scores, with -inf")
 def items_masked_only(x, w, b, w_score, mask=None):
-    return additive_pooling(x if mask is None else x * mask[..., None], w, b, w_score)
-
-
-@wrong("masked with a large negative number: an empty history becomes the mean of its padding. Use -inf, then zeros")
-def minus_one_billion(x, w, b, w_score, mask=None):
-    scores = _hidden(x, w, b) @ w_score
-    return _average(softmax(scores if mask is None else scores.masked_fill(~mask, -1e9)), x)
-
-
-@wrong("masked with -1e4: other scores may be lower still, and then padding gets all the weight. Use -inf")
-def minus_ten_thousand(x, w, b, w_score, mask=None):
-    scores = _hidden(x, w, b) @ w_score
-    if mask is None:
-        return _pool(scores, x, None)
-    return _average(softmax(scores.masked_fill(~mask, -1e4)) * mask.any(-1, keepdim=True), x)
-
-
-@wrong("an empty history gives NaN: softmax of a row of -inf. Give it zeros")
-def nan_where_nothing(x, w, b, w_score, mask=None):
-    return _average(torch.softmax(_masked(_hidden(x, w, b) @ w_score, mask), -1), x)
-
-
-@wrong("the NaN of an empty history is patched up afterwards: its gradient is still NaN")
-def nan_patched_up(x, w, b, w_score, mask=None):
-    return nan_where_nothing(x, w, b, w_score, mask).nan_to_num(0)
-
-
-@wrong(
-    "-inf is added to the scores: an empty history makes every gradient NaN, whatever is patched up. Use masked_fill"
-)
-def infinity_added(x, w, b, w_score, mask=None):
-    scores = _hidden(x, w, b) @ w_score
-    scores = scores if mask is None else scores + torch.where(mask, 0.0, -torch.inf).to(x)
-    return _average(torch.softmax(scores, -1).nan_to_num(0), x)
-
-
-def _with_epsilon(x, w, b, w_score, mask, epsilon):
-    scores = _masked(_hidden(x, w, b) @ w_score, mask)
-    top = scores.amax(-1, keepdim=True)
-    parts = (scores - top.masked_fill(top == -torch.inf, 0)).exp()
-    return _average(parts / (parts.sum(-1, keepdim=True) + epsilon), x)
-
-
-@wrong("a small number is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
-def epsilon_in_the_divisor(x, w, b, w_score, mask=None):
-    return _with_epsilon(x, w, b, w_score, mask, 1e-7)
-
-
-@wrong("1e-6 is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
-def larger_epsilon_in_the_divisor(x, w, b, w_score, mask=None):
-    return _with_epsilon(x, w, b, w_score, mask, 1e-6)
-
-
-@wrong("1e-3 is added to the divisor: the weights sum to less than 1. Guard the sum only where it is 0")
-def largest_epsilon_in_the_divisor(x, w, b, w_score, mask=None):
-    return _with_epsilon(x, w, b, w_score, mask, 1e-3)
-
-
-def _without_maximum(x, w, b, w_score, mask, epsilon):
-    parts = torch.exp(_hidden(x, w, b) @ w_score)
-    parts = parts if mask is None else parts * mask
-    return _average(parts / (parts.sum(-1, keepdim=True) + epsilon), x)
-
-
-@wrong(
-    "NRMS's AttLayer2: exp without the maximum overflows beyond 710, and K.epsilon() in the divisor takes weight away"
-)
-def attention_layer_of_nrms(x, w, b, w_score, mask=None):
-    return _without_maximum(x, w, b, w_score, mask, 1e-7)
-
-
-@wrong("as in PyTorch ports of NRMS: exp without the maximum overflows beyond 710, and + 1e-8 takes weight away")
-def attention_layer_of_nrms_in_torch(x, w, b, w_score, mask=None):
-    return _without_maximum(x, w, b, w_score, mask, 1e-8)
-
-
-@wrong("exp without the row's maximum subtracted overflows beyond 710: w_score may be large")
-def softmax_overflows(x, w, b, w_score, mask=None):
-    parts = _masked(_hidden(x, w, b) @ w_score, mask).exp()
-    total = parts.sum(-1, keepdim=True)
-    return _average(parts / torch.where(total == 0, 1, total), x)
-
-
-@wrong("the mask must have all of x's leading axes here: one mask (s) for all should broadcast")
-def mask_does_not_broadcast(x, w, b, w_score, mask=None):
-    return additive_pooling(x, w, b, w_score, None if mask is None else mask.reshape(x.shape[:-1]))
-
-
-@wrong("squeeze() takes more than the score's axis of size 1: with one item each, s goes too. squeeze(-1)")
-def scores_squeezed(x, w, b, w_score, mask=None):
-    scores = _masked((_hidden(x, w, b) @ w_score).squeeze(), mask)
-    return _average(softmax(scores if scores.dim() else scores[None]), x)
-
-
-@wrong("axes of size 1 are squeezed away: keep the shape, also of a single history")
-def squeezed(x, w, b, w_score, mask=None):
-    return additive_pooling(x, w, b, w_score, mask).squeeze()
-
-
-@wrong("the weights are detached: W, b and w_score get no gradient, and the pooling never learns")
-def detached_weights(x, w, b, w_score, mask=None):
-    return _pool((_hidden(x, w, b) @ w_score).detach(), x, mask)
-
-
-@right
-def weighted_sum(x, w, b, w_score, mask=None):
-    scores = torch.einsum("...sa,a->...s", torch.tanh(torch.nn.functional.linear(x, w, b)), w_score)
-    return (softmax(_masked(scores, mask))[..., None] * x).sum(-2)
+    return answer(x if mask is None else x * mask[..., None], w, b, w_score)
 
 
 @right
 def item_by_item(x, w, b, w_score, mask=None):
     scores = torch.stack([torch.tanh(item @ w.T + b) @ w_score for item in x.unbind(-2)], -1)
-    weights = softmax(_masked(scores, mask)).unbind(-1)
+    weights = weights_of(scores, mask).unbind(-1)
     return sum(weight[..., None] * item for weight, item in zip(weights, x.unbind(-2), strict=True))
 
 
 @right
 def bias_as_one_more_column(x, w, b, w_score, mask=None):
     longer = torch.cat([x, torch.ones_like(x[..., :1])], -1)
-    return _pool(torch.tanh(longer @ torch.cat([w, b[:, None]], 1).T) @ w_score, x, mask)
+    return mean_of(weights_of(torch.tanh(longer @ torch.cat([w, b[:, None]], 1).T) @ w_score, mask), x)

@@ -39,7 +39,7 @@ def inputs() -> dict[str, tuple]:
         "one positive": (typical[:9].flip(0), (torch.arange(9) == 5).long()),
         "float32": (typical.float(), 1 - labels),
         "worse than chance": (typical[:8], (typical[:8] < 0.4).long()),
-        "ties": (float64([0.7, 0.3, 0.7, 0.3, 0.3, 0.7, 0.1, 0.7]), torch.tensor([1, 0, 0, 1, 1, 0, 0, 1])),
+        "ties": (torch.from_numpy(rng.randint(1, 4, 40) / 4), torch.from_numpy(rng.randint(0, 2, 40))),
         "a constant": (float64([0.5] * 5), torch.tensor([1, 0, 0, 1, 0])),
         "logits": (logits, torch.tensor([1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 0])),
         "close": (0.5 + 1e-12 * float64([3, 1, 4, 2, 0, 6, 5]), torch.tensor([1, 0, 0, 1, 0, 1, 0])),
@@ -115,6 +115,11 @@ def answer(scores, labels, *, count=pairs_won, one_class=None):
 
 
 PAIRS = mistakes_of_pairs(answer)
+ranks_by_luck = but(
+    answer,
+    "ranks by np.argsort, which orders tied rows by luck: give them their mean rank",
+    count=lambda scores, labels: pairs_won(torch.from_numpy(scores.numpy().argsort().argsort()), labels),
+)
 one_class_is_half = but(
     answer, "one class only gives ½: there is no pair to compare, raise the ValueError", one_class=0.5
 )

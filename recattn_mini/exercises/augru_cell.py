@@ -6,15 +6,17 @@ import torch
 
 from recattn_mini.attention.augru_cell import augru_cell, augru_cell_numpy
 from recattn_mini.exercises.spec import (
+    but,
+    drawn_once,
     finite,
     float64,
     gradients,
+    mistakes_of,
     random_tensors,
     right,
     same,
     teaching,
     torch_only,
-    wrong,
 )
 
 NAMES = ("x", "state", "attention", "w_input", "w_state", "b_input", "b_state")
@@ -28,28 +30,33 @@ HINTS = (
 FORBIDDEN = ("torch.nn.GRUCell", "torch.nn.GRU", "torch.gru_cell", "torch.gru")
 
 
+@drawn_once
 def inputs() -> dict[str, tuple]:
-    shapes = (3, 7), (3, 5), (3,), (15, 7), (15, 5), (15,), (15,)
-    x, state, attention, *weights = random_tensors(*shapes)
+    x, state, attention, *weights = random_tensors((3, 7), (3, 5), (3,), (15, 7), (15, 5), (15,), (15,))
     attention, weights = attention.sigmoid(), [w / 3 for w in weights]
     one_x, one_state = random_tensors((1, 7), (1, 5), seed=2)
     view_x, view_state, view_attention, view_w = random_tensors((7, 3), (5, 6), (3, 2), (7, 15), seed=3)
-    views = view_x.T, view_state.T[::2], view_attention.sigmoid()[:, 0], view_w.T / 3, *weights[1:]
+    x_4, state_4, attention_4, *weights_4 = random_tensors((4, 4), (4, 4), (4,), (12, 4), (12, 4), (12,), (12,), seed=4)
     return {
         "typical": (x, state, attention, *weights),
         "no attention": (x, state, 0 * attention, *weights),
         "hardly any attention": (x, state, 5e-4 * attention, *weights),
         "full attention": (x, state, 0 * attention + 1, *weights),
         "large": (5000 * x, state, attention, *weights),
-        "views": views,
+        "views": (view_x.T, view_state.T[::2], view_attention.sigmoid()[:, 0], view_w.T / 3, *weights[1:]),
         "one": (one_x, one_state, attention[:1], *weights),
+        "all sizes equal": (x_4, state_4, attention_4.sigmoid(), *weights_4),
     }
 
 
-def expected(x, state, attention, w_input, w_state, b_input, b_state):
+def expected(x, state, attention, *weights):
     """PyTorch's own GRU, and its input a part of the way from the state: ũ = a u makes no other difference."""
-    stepped = torch.gru_cell(x, state, w_input, w_state, b_input, b_state)
-    return torch.lerp(state, stepped, attention[:, None])
+    return torch.lerp(state, torch.gru_cell(x, state, *weights), attention[:, None])
+
+
+def _agrees(f, *cases):
+    for case in cases:
+        same(f(*inputs()[case]), expected(*inputs()[case]))
 
 
 @teaching
@@ -62,305 +69,157 @@ def check_worked_example(f):
 
 
 @teaching
-def check_no_attention(f):
-    "a = 0 keeps the state"
+def check_limits(f):
+    "a = 0 keeps the state, a = 1 is nn.GRUCell"
     same(f(*inputs()["no attention"]), inputs()["no attention"][1])
-
-
-@teaching
-def check_full_attention(f):
-    "a = 1 is nn.GRUCell"
-    x, state, _, *weights = inputs()["full attention"]
-    same(f(*inputs()["full attention"]), torch.gru_cell(x, state, *weights))
+    _agrees(f, "full attention")
 
 
 def check_values(f):
     "agrees with the formula on unequal sizes, on views, on one user, and for an attention near 0, as of a long history"
-    for case in ("typical", "hardly any attention", "views", "one"):
-        same(f(*inputs()[case]), expected(*inputs()[case]))
+    _agrees(f, "typical", "hardly any attention", "views", "one")
+
+
+def check_equal_sizes(f):
+    "the same where all sizes are equal: attention is a number for each user, not for each unit"
+    _agrees(f, "all sizes equal")
 
 
 def check_large(f):
     "gates beyond 1,000 neither overflow nor are cut"
-    same(f(*inputs()["large"]), expected(*inputs()["large"]))
+    _agrees(f, "large")
 
 
 @torch_only
 def check_gradient(f):
-    "the gradients of x, state, attention and all four weights agree"
+    "the gradients of x, state, attention and all four weights agree, and are finite where the gates saturate"
     same(gradients(f, *inputs()["typical"]), gradients(augru_cell, *inputs()["typical"]), NAMES)
-
-
-@torch_only
-def check_gradient_of_large(f):
-    "and are finite where the gates saturate"
     finite(gradients(f, *inputs()["large"]), NAMES)
 
 
-def _gates(x, state, weights, order=(0, 1, 2), sigmoid=torch.sigmoid):
-    """r, z, and n's part of the input and of the state; order says which blocks they are."""
-    w_input, w_state, b_input, b_state = weights
-    of_x, of_h = (x @ w_input.mT + b_input).chunk(3, -1), (state @ w_state.mT + b_state).chunk(3, -1)
-    r, z, n = order
-    return sigmoid(of_x[r] + of_h[r]), sigmoid(of_x[z] + of_h[z]), of_x[n], of_h[n]
+def _new(x, h, r, a, of_rh):
+    return x + r * h
 
 
-def _reset_inside(r, state, weights):
-    """n's part of the state as in Cho 2014: W_n (r h) + b_n."""
-    _, w_state, _, b_state = weights
-    return (r * state) @ w_state.chunk(3)[2].mT + b_state.chunk(3)[2]
+def _gate(z, a):
+    return a * (1 - z)
 
 
-def _mix(attention, state, z, n):
-    u = attention[:, None] * (1 - z)
-    return (1 - u) * state + u * n
+def _mix(h, n, u, *_):
+    return (1 - u) * h + u * n
 
 
-@wrong(
-    "the direction of the authors' released code: a = 0 is a plain GRU, a = 1 overwrites. In the paper a scales 1 - z"
+def answer(
+    *case, given=tuple, blocks=(0, 1, 2), sigmoid=torch.sigmoid, new=_new, squash=torch.tanh, gate=_gate, out=_mix
+):
+    """The last argument of `new` is the state's part as in Cho 2014, W_n (r h) + b_n."""
+    x, h, a, w_input, w_state, b_input, b_state = given(case)
+    of_x, of_h = (x @ w_input.mT + b_input).chunk(3, -1), (h @ w_state.mT + b_state).chunk(3, -1)
+    r, z = (sigmoid(of_x[i] + of_h[i]) for i in blocks[:2])
+    n, a, of_rh = blocks[2], a[:, None], (r * h) @ w_state.chunk(3)[2].mT + b_state.chunk(3)[2]
+    return out(h, squash(new(of_x[n], of_h[n], r, a, of_rh)), gate(z, a), z, a)
+
+
+def _at(i, change):
+    return lambda case: (*case[:i], change(case[i]), *case[i + 1 :])
+
+
+MISTAKES = mistakes_of(
+    answer,
+    gate={
+        "released": ("a = 0 is a GRU, as in the authors' code: here a scales 1 - z", lambda z, a: 1 - (1 - a) * z),
+        "keep_gate_scaled": ("a scales z, which keeps: a = 0 overwrites it. Scale 1 - z", lambda z, a: 1 - a * z),
+        "z_not_inverted": ("z lets the event in: nn.GRUCell's z keeps the state, u is 1 - z", lambda z, a: a * z),
+        "agru": ("attention replaces the gate: that is AGRU. AUGRU multiplies the gate, a (1 - z)", lambda z, a: a),
+        "counted_twice": ("the gate counts twice: mix h with n, not with GRU(x, h)", lambda z, a: a * (1 - z) ** 2),
+        "along_the_units": ("a is laid along the units: it is a number for each user", lambda z, a: a.mT * (1 - z)),
+        "told_by_size": (
+            "a is laid along the units where b = d: it is a number for each user",
+            lambda z, a: _gate(z, a.mT if z.shape == z.mT.shape else a),
+        ),
+        "smaller_of_both": ("the smaller of a and 1 - z: ũ is their product", lambda z, a: torch.minimum(a, 1 - z)),
+        "mean_of_both": ("the mean of a and 1 - z: ũ is their product", lambda z, a: (a + 1 - z) / 2),
+    },
+    out={
+        "the_other_way": ("ũ weighs the state, 1 - ũ the candidate: swap them", lambda h, n, *x: _mix(n, h, *x)),
+        "on_the_candidate": ("a scales n, not u: a = 0 would shrink h", lambda h, n, u, z, a: _mix(h, a * n, 1 - z)),
+        "state_kept_whole": ("ũ n is added to the whole state: it is (1 - ũ) h + ũ n", lambda h, n, u, *_: h + u * n),
+        "on_gate_and_candidate": ("a scales n too: it scales the gate only", lambda h, n, u, z, a: _mix(h, a * n, u)),
+        "on_the_new_state": ("a scales the new state: a = 0 forgets all", lambda h, n, u, z, a: a * _mix(h, n, 1 - z)),
+    },
+    new={
+        "on_both_gates": ("a scales the reset gate too: only the update gate", lambda x, h, r, a, _: x + a * r * h),
+        "reset_before_the_product": (
+            "r is inside the product, as Cho's: it is r (W_n h + b_n)",
+            lambda x, *y: x + y[-1],
+        ),
+        "no_reset": ("the reset gate is not used", lambda x, h, *_: x + h),
+        "reset_of_everything": ("r scales the input's part too: n_x + r n_state", lambda x, h, r, *_: r * (x + h)),
+        "reset_of_the_input": ("r scales the input's part: it is n_x + r n_state", lambda x, h, r, *_: r * x + h),
+        "reset_inverted": ("1 - r scales the state's part: it is n_x + r n_state", lambda x, h, r, *_: x + (1 - r) * h),
+    },
+    squash={
+        "no_tanh": ("the candidate's tanh is missing: the state is no longer bounded", torch.positive),
+        "sigmoid_candidate": ("a sigmoid where the candidate's tanh belongs: below 0 is lost", torch.sigmoid),
+        "relu_candidate": ("a ReLU where the candidate's tanh belongs", torch.relu),
+    },
+    blocks={
+        "keras_order": ("the blocks are taken as z, r, n, which is Keras's order: PyTorch's is r, z, n", (1, 0, 2)),
+        "candidate_second": ("the blocks are taken as r, n, z: PyTorch's order is r, z, n", (0, 2, 1)),
+        "candidate_first": ("the blocks are taken as n, r, z: PyTorch's order is r, z, n", (1, 2, 0)),
+        "reversed": ("the blocks are taken as n, z, r: PyTorch's order is r, z, n", (2, 1, 0)),
+    },
+    sigmoid={
+        "hard_sigmoids": ("hard sigmoids, as old Keras had: the gates are σ", lambda y: (0.2 * y + 0.5).clamp(0, 1)),
+        "tanh_gates": ("the gates are tanh, from -1 to 1: they are σ, from 0 to 1", torch.tanh),
+        "no_sigmoid": ("the σ of the gates is missing: a gate lies between 0 and 1", torch.positive),
+        "sigmoid_overflows": (
+            "exp(y) / (1 + exp(y)) is inf / inf: use torch.sigmoid, or (1 + tanh(y/2)) / 2",
+            lambda y: y.exp() / (1 + y.exp()),
+        ),
+        "gradient_overflows": ("1 / (1 + exp(-y)) has gradient 0 · inf: torch.sigmoid", lambda y: 1 / (1 + (-y).exp())),
+        "clipped": ("gates are clipped at ±10, where σ is not 1 yet", lambda y: y.clamp(-10, 10).sigmoid()),
+        "clipped_at_5": ("gates are clipped at ±5, where σ is 0.993", lambda y: y.clamp(-5, 5).sigmoid()),
+    },
+    given={
+        "one_minus_a": ("1 - a scales the gate: a = 0 would be a plain GRU", _at(2, lambda a: 1 - a)),
+        "aigru": (
+            "a scales the input: that is AIGRU, where a = 0 changes the state",
+            lambda c: (c[2][:, None] * c[0], c[1], 0 * c[2] + 1, *c[3:]),
+        ),
+        "plain_gru": ("attention is not used: that is a plain GRU", _at(2, torch.ones_like)),
+        "a_squared": ("attention is applied twice: ũ = a (1 - z), once", _at(2, torch.square)),
+        "a_cut": ("an a below 1e-3 becomes 0: in a long history all are as small", _at(2, lambda a: a * (a >= 1e-3))),
+        "a_through_sigmoid": ("a is put through a sigmoid: it is a weight, and 0 must stay 0", _at(2, torch.sigmoid)),
+        "a_over_users": ("a is normalised over the batch: each user is on their own", _at(2, lambda a: a.softmax(0))),
+        "a_detached": ("attention is detached: what makes it learns nothing", _at(2, torch.detach)),
+        "h_detached": ("the state is detached: nothing is learned through time", _at(1, torch.detach)),
+        "biases_merged": ("both biases are outside: r scales W_n h + b_n", lambda c: (*c[:5], c[5] + c[6], 0 * c[6])),
+        "biases_swapped": ("b_input and b_state have changed places", lambda c: (*c[:5], c[6], c[5])),
+        "weights_swapped": ("w_input and w_state have changed places", lambda c: (*c[:3], c[4], c[3], *c[5:])),
+        "no_state_bias": ("b_state is not used", _at(6, torch.zeros_like)),
+        "no_input_bias": ("b_input is not used", _at(5, torch.zeros_like)),
+    },
 )
-def released(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    z = (1 - attention[:, None]) * z
-    return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
-
-
-@wrong("that is the authors' released cell as it is: a scales z, not 1 - z, and r stands inside the matrix product")
-def released_as_it_is(x, state, attention, *weights):
-    r, z, n_x, _ = _gates(x, state, weights)
-    z = (1 - attention[:, None]) * z
-    return z * state + (1 - z) * torch.tanh(n_x + _reset_inside(r, state, weights))
-
-
-@wrong("attention scales z, the keep gate of nn.GRUCell: then a = 0 overwrites the state. Scale 1 - z")
-def keep_gate_scaled(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    z = attention[:, None] * z
-    return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
-
-
-@wrong("nn.GRUCell's z keeps the state: the paper's update gate is u = 1 - z")
-def z_not_inverted(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, 1 - z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("state and candidate change places: ũ weighs the candidate, 1 - ũ the state")
-def mixed_the_other_way(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    u = attention[:, None] * (1 - z)
-    return u * state + (1 - u) * torch.tanh(n_x + r * n_h)
-
-
-@wrong("1 - a scales the gate: a = 0 would be a plain GRU")
-def one_minus_attention(x, state, attention, *weights):
-    return augru_cell(x, state, 1 - attention, *weights)
-
-
-@wrong("attention replaces the gate: that is AGRU, one number for all units. AUGRU multiplies the gate")
-def agru(x, state, attention, *weights):
-    r, _, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, 0, torch.tanh(n_x + r * n_h))
-
-
-@wrong("attention scales the input: that is AIGRU, where an event without attention still changes the state")
-def aigru(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(attention[:, None] * x, state, weights)
-    return z * state + (1 - z) * torch.tanh(n_x + r * n_h)
-
-
-@wrong("attention is not used: that is a plain GRU")
-def plain_gru(x, state, attention, *weights):
-    return augru_cell(x, state, torch.ones_like(attention), *weights)
-
-
-@wrong("attention scales the reset gate: it belongs on the update gate")
-def on_the_reset_gate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return z * state + (1 - z) * torch.tanh(n_x + attention[:, None] * r * n_h)
-
-
-@wrong("attention scales both gates: the reset gate is left as it is, only the update gate is scaled")
-def on_both_gates(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(n_x + attention[:, None] * r * n_h))
-
-
-@wrong("attention scales the gate, and the candidate once more: what is let go must be replaced. Scale the gate only")
-def on_gate_and_candidate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, attention[:, None] * torch.tanh(n_x + r * n_h))
-
-
-@wrong("attention scales what comes in, but not what is let go: a = 0 would shrink the state. Keep 1 - ũ, not z")
-def on_the_candidate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return z * state + (1 - z) * attention[:, None] * torch.tanh(n_x + r * n_h)
-
-
-@wrong("what comes in is added to the whole state: as much has to go, (1 - ũ) h + ũ n")
-def state_kept_whole(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return state + attention[:, None] * (1 - z) * torch.tanh(n_x + r * n_h)
-
-
-@wrong("the gate counts twice: ũ mixes the state with the candidate n, not with what the whole GRU gives")
-def gate_counted_twice(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, z * state + (1 - z) * torch.tanh(n_x + r * n_h))
-
-
-@wrong("attention is applied twice: ũ = a (1 - z), once")
-def attention_squared(x, state, attention, *weights):
-    return augru_cell(x, state, attention.square(), *weights)
-
-
-@wrong("attention below 1e-3 is taken for padding: in a history of thousands every weight is as small. Use it as it is")
-def small_attention_dropped(x, state, attention, *weights):
-    return augru_cell(x, state, torch.where(attention < 1e-3, 0, attention), *weights)
-
-
-@wrong("attention scales the new state: a = 0 would forget everything. It scales the update gate")
-def on_the_new_state(x, state, attention, *weights):
-    return attention[:, None] * plain_gru(x, state, attention, *weights)
-
-
-@wrong("attention goes into the σ: it scales the gate, not the sum that the gate is computed from")
-def inside_the_sigmoid(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y)
-    u = torch.sigmoid(-attention[:, None] * z)
-    return (1 - u) * state + u * torch.tanh(n_x + r.sigmoid() * n_h)
-
-
-@wrong("attention is put through a sigmoid: it comes from a softmax already, and a = 0 must stay 0")
-def attention_through_sigmoid(x, state, attention, *weights):
-    return augru_cell(x, state, attention.sigmoid(), *weights)
-
-
-@wrong("attention is normalised over the batch: users have nothing to do with each other")
-def attention_normalised_over_users(x, state, attention, *weights):
-    return augru_cell(x, state, torch.softmax(attention, 0), *weights)
-
-
-@wrong("one attention for every unit, along the wrong axis: it is a number for each user, attention[:, None]")
-def along_the_units(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    u = attention * (1 - z)
-    return (1 - u) * state + u * torch.tanh(n_x + r * n_h)
-
-
-@wrong("the reset gate is applied before the matrix product, as in Cho 2014; nn.GRUCell's r scales W_n h + b_n")
-def reset_before_the_product(x, state, attention, *weights):
-    r, z, n_x, _ = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(n_x + _reset_inside(r, state, weights)))
-
-
-@wrong("the two biases of the candidate are added up: the state's one is inside, r (W_n h + b_n)")
-def biases_merged(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, b_input + b_state, torch.zeros_like(b_state))
-
-
-@wrong("the reset gate is not used")
-def no_reset(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(n_x + n_h + 0 * r))
-
-
-@wrong("the reset gate scales the input's part too: it only decides how much of the state the candidate sees")
-def reset_of_everything(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(r * (n_x + n_h)))
-
-
-@wrong("the reset gate scales the input's part: it decides how much of the state the candidate sees, n_x + r n_state")
-def reset_of_the_input(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(r * n_x + n_h))
-
-
-@wrong("the blocks are taken as z, r, n, which is Keras's order; PyTorch's is r, z, n")
-def keras_order(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, order=(1, 0, 2))
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("the blocks are taken as r, n, z; PyTorch's order is r, z, n")
-def candidate_second(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, order=(0, 2, 1))
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("the tanh of the candidate is missing: the state is no longer bounded")
-def no_tanh(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, n_x + r * n_h)
-
-
-@wrong("a sigmoid where the candidate's tanh belongs: the state could not go below 0")
-def sigmoid_candidate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.sigmoid(n_x + r * n_h))
-
-
-@wrong("hard sigmoids, as old Keras had: the gates are σ")
-def hard_sigmoids(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: (0.2 * y + 0.5).clamp(0, 1))
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("b_state is not used")
-def no_state_bias(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, b_input, torch.zeros_like(b_state))
-
-
-@wrong("b_input is not used")
-def no_input_bias(x, state, attention, w_input, w_state, b_input, b_state):
-    return augru_cell(x, state, attention, w_input, w_state, torch.zeros_like(b_input), b_state)
-
-
-@wrong("exp(x) / (1 + exp(x)) is inf / inf beyond 710: use torch.sigmoid, in NumPy (1 + tanh(x/2)) / 2")
-def sigmoid_overflows(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.exp() / (1 + y.exp()))
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("1 / (1 + exp(-x)) is right below -710, but its gradient 0 · inf is NaN: use torch.sigmoid")
-def gradient_overflows(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: 1 / (1 + (-y).exp()))
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("the gates are clipped at ±10: σ(10) is not 1 yet, and the gradient beyond is lost. sigmoid needs no clipping")
-def clipped(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.clamp(-10, 10).sigmoid())
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("the gates are clipped at ±5: σ(5) is 0.993, and a gate could not close or open. sigmoid needs no clipping")
-def clipped_at_5(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights, sigmoid=lambda y: y.clamp(-5, 5).sigmoid())
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
-
-
-@wrong("the state is detached: nothing is learned through time")
-def state_detached(x, state, attention, *weights):
-    return augru_cell(x, state.detach(), attention, *weights)
-
-
-@wrong("attention is detached: what makes it learns nothing")
-def attention_detached(x, state, attention, *weights):
-    return augru_cell(x, state, attention.detach(), *weights)
-
-
-@wrong("axes of size 1 are squeezed away: keep the shape, also of a single user")
-def squeezed(x, state, attention, *weights):
-    return augru_cell(x, state, attention, *weights).squeeze()
-
-
-@right
-def the_papers_gate(x, state, attention, *weights):
-    r, z, n_x, n_h = _gates(x, state, weights)
-    return _mix(attention, state, z, torch.tanh(n_x + r * n_h))
+released_as_it_is = but(
+    answer,
+    "that is the authors' released cell as it is: a scales z, not 1 - z, and r stands inside the matrix product",
+    new=lambda x, *y: x + y[-1],
+    gate=lambda z, a: 1 - (1 - a) * z,
+)
+on_the_reset_gate = but(
+    answer,
+    "attention scales the reset gate: it belongs on the update gate",
+    new=lambda x, h, r, a, _: x + a * r * h,
+    gate=lambda z, a: 1 - z,
+)
+inside_the_sigmoid = but(
+    answer,
+    "attention goes into the σ: it scales the gate, not the sum that the gate is computed from",
+    sigmoid=torch.positive,
+    new=lambda x, h, r, *_: x + r.sigmoid() * h,
+    gate=lambda z, a: torch.sigmoid(-a * z),
+)
 
 
 @right

@@ -94,7 +94,7 @@ RANKING = mistakes_of_ranking(average_precision)
 DIVIDING = mistakes_of_dividing(lambda gains, k: at_hits(gains[:, :k]), relevant_of)
 capped = but(
     answer,
-    "divided by min(k, R): that is average_precision_capped. Here the divisor is R",
+    "divided by min(k, R), as average_precision_capped is: divide by R",
     by=lambda gains, judged, k: relevant_of(judged).clamp_max(k),
 )
 cut_to_the_list = but(
@@ -104,7 +104,7 @@ cut_to_the_list = but(
 )
 by_k = but(
     answer,
-    "divided by k: the divisor is R, all relevant items",
+    "divided by k: divide by R, all that is relevant",
     by=lambda gains, judged, k: relevant_of(judged).clamp_max(1) * k,
 )
 padding_counted = but(
@@ -113,9 +113,7 @@ padding_counted = but(
     by=lambda gains, judged, k: relevant_of(judged).clamp_max(1) * judged.shape[1],
 )
 by_sum_of_grades = but(
-    answer,
-    "divided by the sum of the grades: R is the number of relevant items",
-    by=lambda gains, judged, k: judged.sum(1),
+    answer, "divided by the sum of the grades: R is a number of items", by=lambda gains, judged, k: judged.sum(1)
 )
 mean_of_precisions = but(
     answer,
@@ -142,18 +140,28 @@ last_hit_only = but(
         (top > 0) & ((top > 0).cumsum(1) == (top > 0).sum(1)[:, None]), precision(top), 0
     ).sum(1),
 )
+counted_on = but(
+    answer,
+    "hits are counted on from user to user, by a cumsum without an axis: count within each row, axis 1",
+    summed=lambda top: ((top > 0) * (top > 0).flatten().cumsum(0).reshape(top.shape) / ranks_of(top)).sum(1),
+)
 at_every_place = but(
     answer, "precision is summed over all places, not at hits only", summed=lambda top: precision(top).sum(1)
 )
 reciprocal_ranks = but(
     answer,
-    "1 / rank is summed at the hits: the precision at a hit is the number of hits so far, by the rank",
+    "1 / rank is summed at the hits: sum hits so far / rank",
     summed=lambda top: ((top > 0) / ranks_of(top)).sum(1),
 )
 from_two = but(
     answer,
     "ranks are counted from 2: precision@r divides by r, and the first r is 1",
     summed=lambda top: ((top > 0) * (top > 0).cumsum(1) / (ranks_of(top) + 1)).sum(1),
+)
+from_zero = but(
+    answer,
+    "places are counted from 0, and the first precision is divided by 0: count from 1",
+    summed=lambda top: ((top > 0).cumsum(1) / (ranks_of(top) - 1) * (top > 0)).sum(1),
 )
 hits_before = but(
     answer,
@@ -162,13 +170,11 @@ hits_before = but(
 )
 grades_added = but(
     answer,
-    "grades are added up as if they were hits: count items, with > 0",
+    "grades are added up: count hits (> 0)",
     summed=lambda top: ((top > 0) * top.cumsum(1) / ranks_of(top)).sum(1),
 )
 weighed_by_grade = but(
-    answer,
-    "each precision is weighed by the grade: a hit counts once, whatever its grade",
-    summed=lambda top: (top * precision(top)).sum(1),
+    answer, "precision is weighed by the grade: a hit counts once", summed=lambda top: (top * precision(top)).sum(1)
 )
 interpolated = but(
     answer,

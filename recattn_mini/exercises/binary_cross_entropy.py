@@ -225,6 +225,10 @@ LOSSES = {
     ),
     "brier": ("this is the squared error of the probability (Brier score)", lambda x, y: (x.sigmoid() - y).square()),
     "absolute_error": ("this is the absolute error of the probability", lambda x, y: (x.sigmoid() - y).abs()),
+    "for_hard_labels": (
+        "log(1 + exp((1 - 2y) x)) is right for labels of 0 and 1 only: a share of clicks weighs both terms",
+        lambda x, y: torch.logaddexp((1 - 2 * y) * x, torch.zeros_like(x)),
+    ),
     "hinge": ("this is the hinge loss, of a support vector machine", lambda x, y: (1 + x - 2 * x * y).clamp(min=0)),
     "focal": ("each loss is weighted by (y - σ(x))²: that is the focal loss, here all count alike", _focal),
     "softmax_over_logits": (

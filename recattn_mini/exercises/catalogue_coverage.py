@@ -98,16 +98,14 @@ one_subtracted = but(
 )
 short_lists_dropped = but(
     answer,
-    "lists with a -1 are dropped: what stands before it was recommended",
+    "lists with a -1 are dropped: keep what stands before",
     kept=lambda items: items[(items >= 0).all(1)].flatten(),
 )
 padding_is_item_zero = but(answer, "-1 is turned into item 0: drop it instead", kept=lambda items: items.clamp_min(0))
 item_zero_left_out = but(answer, "item 0 is left out: items >= 0, not > 0", kept=lambda items: items[items > 0])
 first_places = but(answer, "only the first place of each list is looked at", kept=lambda items: listed(items[:, 0]))
 first_user = but(
-    answer,
-    "only the first list is looked at: an item is covered by whoever gets it",
-    kept=lambda items: listed(items[0]),
+    answer, "only the first list is looked at: take all lists together", kept=lambda items: listed(items[0])
 )
 every_recommendation = but(
     answer, "every recommendation is counted: an item counts once, however many users get it", count=len
@@ -120,7 +118,7 @@ set_of_tensors = but(
 )
 more_than_once = but(
     answer,
-    "only items that more than one user gets are counted: once is enough",
+    "items that only one user gets are left out: once is enough",
     count=lambda kept: int((kept.unique(return_counts=True)[1] > 1).sum()),
 )
 exactly_once = but(
@@ -130,18 +128,27 @@ exactly_once = but(
 )
 number_of_items = but(answer, "this is a number of items: divide it by the n of the catalogue", by=lambda items, n: 1)
 over_the_largest_id = but(
-    answer,
-    "divided by the largest id + 1: items that nobody gets belong to the catalogue too, so divide by n",
-    by=lambda items, n: int(items.max()) + 1 or 1,
+    answer, "divided by the largest id + 1: the catalogue has n items", by=lambda items, n: int(items.max()) + 1 or 1
 )
 over_n_less_one = but(
     answer, "divided by n - 1: ids end there, but with 0 there are n of them", by=lambda items, n: n - 1
 )
 over_n_and_none = but(answer, "divided by n + 1: -1 is no item of the catalogue", by=lambda items, n: n + 1)
 over_places = but(
+    answer, "divided by the number of places in the lists: divide by n", by=lambda items, n: items.numel()
+)
+
+
+over_shown = but(
     answer,
-    "divided by the number of places: this says how different the lists are. Divide by n",
-    by=lambda items, n: items.numel(),
+    "divided by the number of recommendations that were made: the catalogue has n items",
+    by=lambda items, n: max(1, len(listed(items))),
+)
+nan_for_nobody = but(
+    answer,
+    "no recommendation at all gives NaN: it covers nothing, 0",
+    by=lambda items, n: n if len(listed(items)) else 0,
+    count=lambda kept: torch.tensor(len(kept.unique())).double(),
 )
 
 

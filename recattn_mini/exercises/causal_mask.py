@@ -127,7 +127,7 @@ def sizes_of_the_first_axis(q, k):
 
 @wrong("sizes are those of the second axis, shape[1]: positions are the last axis but one, shape[-2]")
 def sizes_of_the_second_axis(q, k):
-    return causal_mask(q.transpose(1, -1).flatten(2).mT, k.transpose(1, -1).flatten(2).mT)
+    return sizes_of_the_first_axis(q.transpose(0, 1), k.transpose(0, 1))
 
 
 @wrong("sizes are the widths, shape[-1]: positions are the last axis but one, shape[-2]")

@@ -24,8 +24,8 @@ from recattn_mini.exercises.spec import (
     torch_only,
     wrong,
 )
-from recattn_mini.exercises.spec.attention import masks, nobody, random_views
-from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head, projected
+from recattn_mini.exercises.spec.attention import masks, named, nobody, random_views
+from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
 from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
 NAMES = ("x", "context", "w_q", "w_k", "w_v", "w_o")
@@ -67,6 +67,7 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, context, *weights, None),
         **{name: (x, context, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (x, context, *weights, nobody(2, 1, t=5, s=11)),
+        "nobody for some heads": (x, context, *weights, first_head_alone(2, 3, t=5, s=11)),
         "large": (x, context, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 9), seed=3), *weights, None),
         "wider inside": (*random_tensors((2, 5, 8), (2, 11, 10), seed=4), *_weights(12, 8, 10, seed=7), 2, None),
@@ -114,8 +115,8 @@ def check_equal_sizes(f):
 
 
 def check_nobody_to_attend_to(f):
-    "a query that may attend to nothing gets zeros"
-    _agrees(f, "nobody to attend to")
+    "a query that may attend to nothing gets zeros, and so does a single head of it"
+    _agrees(f, "nobody to attend to", "nobody for some heads")
 
 
 def check_large_scores(f):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, wrong
+from recattn_mini.exercises.spec import but, drawn_once, float64, mistakes_of, right, same, wrong
 from recattn_mini.exercises.spec.pairs import mistakes_of_pairs, pairs_won
 from recattn_mini.metrics.gauc import gauc, gauc_numpy
 
@@ -112,8 +112,12 @@ def check_any_scores(f):
     _agrees(f, "any scores")
 
 
+def rows_of(users, ids):
+    return [users == user for user in ids]
+
+
 def rows_of_each(users):
-    return [users == user for user in users.unique()]
+    return rows_of(users, users.unique())
 
 
 def answer(
@@ -157,19 +161,13 @@ by_negatives = but(
     answer, "weighted by what was not clicked: the weight is the number of all impressions", weight=lambda p, n: n
 )
 by_pairs = but(
-    answer,
-    "all pairs within users are pooled: that weighs a user by P · N. Take the mean of AUCs, by impressions",
-    weight=lambda p, n: p * n,
+    answer, "all users' pairs are pooled, which weighs by P · N: weigh AUCs by impressions", weight=lambda p, n: p * n
 )
 by_roots = but(
-    answer,
-    "weighted by the root of the number of impressions: weigh by the number itself",
-    weight=lambda p, n: math.sqrt(p + n),
+    answer, "weighted by the root of the impressions: weigh by their number", weight=lambda p, n: math.sqrt(p + n)
 )
 one_class_is_zero = but(
-    answer,
-    "a user of one class counts as 0, or its rows stay in the denominator: leave it out, weight and all",
-    one_class=lambda p: 0.0,
+    answer, "a user of one class counts as 0, or stays in the denominator: leave it out", one_class=lambda p: 0.0
 )
 one_class_is_half = but(
     answer, "a user of one class counts as 0.5: there is no pair to compare, so leave it out", one_class=lambda p: 0.5
@@ -178,18 +176,14 @@ one_class_is_one = but(
     answer, "a user of one class counts as 1: nothing was ranked right there, leave it out", one_class=lambda p: 1.0
 )
 one_class_is_nan = but(
-    answer,
-    "a user of one class is 0 / 0, and its NaN spoils the mean: leave such users out",
-    one_class=lambda p: math.nan,
+    answer, "a user of one class has NaN, and so has the mean: leave such users out", one_class=lambda p: math.nan
 )
 clicked_all_is_one = but(
-    answer,
-    "who clicked everything counts as 1, and who clicked nothing as 0: neither has a pair, leave both out",
-    one_class=lambda p: float(p > 0),
+    answer, "all clicked counts as 1, nothing clicked as 0: leave both users out", one_class=lambda p: float(p > 0)
 )
 unweighted_with_half = but(
     answer,
-    "every user counts alike, and users of one class as half: weigh by impressions, and leave those out",
+    "every user counts alike, one of one class as ½: weigh by impressions, and leave that one out",
     weight=lambda p, n: 1,
     one_class=lambda p: 0.5,
 )
@@ -211,18 +205,32 @@ counts_of_unsorted = but(
 ids_are_places = but(
     answer,
     "ids are taken to be 0, 1, … up to the number of users: loop over unique(users)",
-    groups=lambda users: [users == user for user in range(len(users.unique()))],
+    groups=lambda users: rows_of(users, range(len(users.unique()))),
 )
 up_to_the_largest_id = but(
     answer,
     "ids are taken to be 0, 1, … up to the largest: below 0 there are users too. Loop over unique(users)",
-    groups=lambda users: [users == user for user in range(int(users.max()) + 1)],
+    groups=lambda users: rows_of(users, range(int(users.max()) + 1)),
 )
 user_zero_left_out = but(
     answer,
     "user 0 is left out as if it were padding: any whole number is somebody's id",
-    groups=lambda users: [users == user for user in users.unique() if user != 0],
+    groups=lambda users: rows_of(users, users[users != 0].unique()),
 )
+
+
+def refusing(scores, labels, users, *, one_class):
+    """Users of one class count, but a log of nothing else is refused."""
+    answer(scores, labels, users)
+    return answer(scores, labels, users, one_class=one_class)
+
+
+ONE_CLASS = {
+    "kept_in_the_weights": ("who has one class stays in the weights, with 0: leave it out of both", lambda p: 0.0),
+    "kept_as_half": ("who has one class counts as ½: there is no pair, leave it out of both sums", lambda p: 0.5),
+    "kept_as_one": ("who has one class counts as 1: there is no pair, leave it out of both sums", lambda p: 1.0),
+}
+REFUSING = mistakes_of(refusing, one_class=ONE_CLASS)
 
 
 @wrong("only users without a click are left out: those who clicked everything have no pair either, and count 0 here")

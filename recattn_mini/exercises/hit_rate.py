@@ -75,16 +75,14 @@ recall_instead = but(
     of=lambda gains, judged, k: hits_in(gains, k) / relevant_of(judged),
 )
 precision_instead = but(
-    answer,
-    "that is precision: hits by k. Hit rate asks whether there is any",
-    of=lambda gains, judged, k: hits_in(gains, k) / k,
+    answer, "that is precision: hit rate asks whether there is any", of=lambda gains, judged, k: hits_in(gains, k) / k
 )
 number_of_hits = but(
     answer, "the number of hits: a user counts at most once", of=lambda gains, judged, k: hits_in(gains, k)
 )
 only_place_k = but(
     answer,
-    "only place k is looked at, not the first k",
+    "only place k is looked at: look at the first k",
     of=lambda gains, judged, k: found(gains[:, k - 1 : k], judged, 1),
 )
 all_hits = but(
@@ -92,22 +90,27 @@ all_hits = but(
 )
 all_found = but(
     answer,
-    "all relevant items must be found: any one is enough",
+    "all relevant must be found: any is enough",
     of=lambda gains, judged, k: hits_in(gains, k) == relevant_of(judged),
 )
 best_grade = but(
     answer,
-    "the best grade in the list instead of whether there is one",
+    "the best grade in the list: a hit is 1, whatever its grade",
     of=lambda gains, judged, k: gains[:, :k].amax(1),
 )
 grades_up_to_one = but(
     answer,
-    "gains are added up, and cut at 1: a hit of 0.5 is a hit, and counts 1",
+    "gains are added up, up to 1: a hit is 1, of 0.5 too",
     of=lambda gains, judged, k: gains[:, :k].sum(1).clamp_max(1),
+)
+grades_from_one = but(
+    answer,
+    "gains are added up, and 1 is asked for: any hit is enough, of 0.5 too",
+    of=lambda gains, judged, k: gains[:, :k].sum(1) >= 1,
 )
 hits_that_are_most = but(
     answer,
-    "more hits than misses are asked for: any one is enough",
+    "most places must be hits: any is enough",
     of=lambda gains, judged, k: (gains[:, :k] > 0).double().mean(1) > 0.5,
 )
 more_than_one = but(

@@ -30,6 +30,7 @@ def inputs() -> dict[str, tuple]:
     view = torch.stack([users, times], 1)
     # one of the users has 100 events in five seconds: NumPy sorts up to 16 numbers by insertion, which is stable
     with_busy = torch.from_numpy(np.random.RandomState(3).permutation(np.repeat([6, 2, 11, 5], [100, 4, 6, 5])))
+    nanoseconds = torch.tensor([9, -2, 0, -3, 1, 4, 2, 8, -1, 5, 3, 6])
     return {
         "users mixed": (users, times),
         "ties": (users, tied),
@@ -39,6 +40,11 @@ def inputs() -> dict[str, tuple]:
         "second by second": (torch.ones(5, dtype=torch.int64), second_by_second),
         "large ids": (torch.tensor([1_000_000, 943]).repeat(4), 893_286_630 + torch.tensor([8, 3, 7, 4, 10, 1, 9, 2])),
         "ids of any size": (torch.tensor([2**53 + 1, 0, 2**53]).repeat(5), 1000 * times[:15] + 893_287_379),
+        # in nanoseconds, from before 1970 on: what is joined to a user's id, times a constant, runs into the next user
+        "nanoseconds": (
+            torch.tensor([3, 1, 2]).repeat(4),
+            10**17 * nanoseconds,
+        ),
         "one user's last, another's first": (torch.tensor([5, 4, 5, 4, 5, 5]), torch.tensor([0, 9, 8, 7, 4, 6])),
         "views": (view[1:, 0], view[1:, 1]),
         "only one event": (torch.tensor([6]), torch.tensor([880_000_000])),
@@ -113,6 +119,11 @@ def check_exactly_three(f):
 def check_second_by_second(f):
     "timestamps one second apart are not tied, whatever the id of the user"
     _agrees(f, "second by second", "large ids")
+
+
+def check_times_of_any_size(f):
+    "a timestamp may have any unit, and be below 0: it only orders the events of a user"
+    _agrees(f, "nanoseconds")
 
 
 def check_ids_of_any_size(f):
@@ -204,6 +215,11 @@ def _by_first(order, users):
     return (users[order] == users[:, None]).int().argmax(1)
 
 
+def _joined(constant):
+    return lambda u, t: (u * constant + t).argsort(stable=True)
+
+
+JOINED = "one key of both, user · 10^{} + time: large or negative times run into another user. Sort by two keys"
 ORDER = {
     "random_events": ("random events are held out, not the last two", lambda u, t: by_user(_permuted(u), u)),
     "last_in_the_file": (
@@ -244,16 +260,14 @@ ORDER = {
         "one key of both, user · (max + 1) + time: a large id times the seconds since 1970 overflows. Sort by two keys",
         lambda u, t: (u * (t.max() + 1) + t).argsort(stable=True),
     ),
+    **{f"one_key_of_1e{n}": (JOINED.format(n), _joined(10**n)) for n in (9, 10, 12)},
     "float32_times": (
         "timestamps in float32: it has 24 bits, the seconds since 1970 need 30. Neighbours become ties; keep integers",
         lambda u, t: by_user_then_time(u, t.float()),
     ),
 }
 CUT = {
-    "last_two_exchanged": (
-        "validation and test are exchanged: the last event is test",
-        lambda o, u, t: cut(o, u, held_out=(1, 2)),
-    ),
+    "last_two_exchanged": ("test and validation are exchanged", lambda o, u, t: cut(o, u, held_out=(1, 2))),
     "nobody_exempt": (
         "everybody's last event is held out, of users with nothing to train on as well: at least three are needed",
         lambda o, u, t: cut(o, u, least=1),
@@ -279,10 +293,7 @@ CUT = {
         "validation is in train as well: early stopping would look at what was trained on",
         _only_train_of(lambda place, count: (place > 1) | (count < 3)),
     ),
-    "test_in_train": (
-        "test and validation are in train as well: all but the last two are train",
-        _only_train_of(lambda place, count: place > 0),
-    ),
+    "test_in_train": ("test and validation are in train as well", _only_train_of(lambda place, count: place > 0)),
     "later_ones_dropped": (
         "what is later than somebody's test event is dropped from train: that is a stricter split, here all is kept",
         _without_what_is_later,
@@ -291,10 +302,7 @@ CUT = {
         "places in the sorted list came back: indices into the file are asked. Look them up in the order, order[...]",
         lambda o, u, t: cut(torch.arange(len(u)), u[o]),
     ),
-    "all_of_the_last_time": (
-        "all that is tied with a user's last timestamp is test: it is one event, the last in file order",
-        _of_the_last_time,
-    ),
+    "all_of_the_last_time": ("all that is tied with a user's last event is test: it is one event", _of_the_last_time),
 }
 WHAT_COMES_BACK = {
     "by_first_appearance": (
@@ -305,19 +313,13 @@ WHAT_COMES_BACK = {
         "users in the order of their first events in time, as a dictionary keeps them: by user id is asked",
         lambda p, u, t: tuple(by_user(x, _by_first(t.argsort(stable=True), u)) for x in p),
     ),
-    "in_file_order": (
-        "each part is in the order of the file: by user, then time is asked",
-        lambda p, u, t: tuple(x.sort().values for x in p),
-    ),
+    "in_file_order": ("each part is in the order of the file", lambda p, u, t: tuple(x.sort().values for x in p)),
     "train_in_file_order": (
         "train is what was left over, in the order of the file: by user, then time is asked, as histories are read",
         lambda p, u, t: (p[0].sort().values, *p[1:]),
     ),
     "in_time_order": ("each part is in the order of time over all users: by user, then time is asked", _in_time),
-    "newest_first": (
-        "newest first within a user: oldest first is asked",
-        lambda p, u, t: (by_user(p[0].flip(0), u), *p[1:]),
-    ),
+    "newest_first": ("newest first within a user: oldest first", lambda p, u, t: (by_user(p[0].flip(0), u), *p[1:])),
     "empty_part_in_float64": (
         "an empty list has no dtype, np.array([]) is float64: indices are integers, np.array(part, dtype=np.int64)",
         lambda p, u, t: tuple(x if len(x) else x.double() for x in p),
@@ -368,6 +370,11 @@ def runs_of_the_file(users, timestamps):
 @wrong("sorted by time alone, then cut where the user changes: users take turns there. Sort by user last")
 def runs_in_time(users, timestamps):
     return _in_runs(timestamps.argsort(stable=True), users)
+
+
+@wrong("one key of both, user · 10⁹ + time, cut where the user changes: large or negative times run into other users")
+def one_key_cut_in_runs(users, timestamps):
+    return _in_runs((users * 10**9 + timestamps).argsort(stable=True), users)
 
 
 @wrong("np.lexsort((users, timestamps)) sorts by time, then user: the last key counts first, so it has to be users")

@@ -26,7 +26,7 @@ from recattn_mini.exercises.spec import (
     torch_only,
 )
 from recattn_mini.exercises.spec.attention import masks, nobody, random_views
-from recattn_mini.exercises.spec.heads import mistakes_of_heads, multi_head, projected
+from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
 from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
 NAMES = ("q", "k", "v", "w_q", "w_k", "w_v", "w_o")
@@ -76,6 +76,7 @@ def inputs() -> dict[str, tuple]:
         "no mask": (q, k, v, *weights, None),
         **{name: (q, k, v, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (q, k, v, *weights, nobody(2, 1, t=5, s=11)),
+        "nobody for some heads": (q, k, v, *weights, first_head_alone(2, 3, t=5, s=11)),
         "large": (q, k, v, *large, of["padding"]),
         "one": (*random_tensors((1, 1, 12), (1, 3, 12), (1, 3, 12), seed=3), *weights, None),
         "wider inside": _of_widths(8, 8, 8),
@@ -133,8 +134,8 @@ def check_equal_sizes(f):
 
 
 def check_nobody_to_attend_to(f):
-    "a query that may attend to nothing gets zeros"
-    _agrees(f, "nobody to attend to")
+    "a query that may attend to nothing gets zeros, and so does a single head of it"
+    _agrees(f, "nobody to attend to", "nobody for some heads")
 
 
 def check_large_scores(f):

@@ -99,20 +99,18 @@ RANKING = mistakes_of_ranking(ndcg, without=[*RELEVANCE, "judged_cut"])
 DIVIDING = mistakes_of_dividing(_dcg, lambda judged, k: _dcg(best(None, judged, k), k))
 rank_from_zero = but(
     answer,
-    "ranks are counted from 0, and log₂ 1 is 0: log₂(r + 1) with r from 1, or log₂(r + 2) with r from 0",
+    "ranks are counted from 0, and log₂ 1 is 0: log₂(r + 1) with r from 1, log₂(r + 2) from 0",
     discount=torch.log2,
 )
 one_too_many = but(
-    answer,
-    "discounted by log₂(rank + 2): the first place is divided by log₂ 2 = 1",
-    discount=lambda ranks: (ranks + 2).log2(),
+    answer, "discounted by log₂(rank + 2): the first place is divided by 1", discount=lambda ranks: (ranks + 2).log2()
 )
 one_plus_logarithm = but(
     answer, "discounted by 1 + log₂(rank): it is log₂(rank + 1)", discount=lambda ranks: 1 + ranks.log2()
 )
 second_undiscounted = but(
     answer,
-    "the first two places are both undiscounted, as in the paper of 2002: here the second is divided by log₂ 3",
+    "the second place is undiscounted (as in 2002): divide by log₂ 3",
     discount=lambda ranks: ranks.log2().clamp_min(1),
 )
 by_rank = but(answer, "discounted by the rank itself: NDCG's discount is a logarithm", discount=lambda ranks: ranks)
@@ -120,19 +118,15 @@ by_root = but(answer, "discounted by the rank's root: NDCG's discount is a logar
 no_discount = but(
     answer, "no discount: every place counts alike, so that is a recall of gains", discount=torch.ones_like
 )
-multiplied = but(
-    answer,
-    "gains are multiplied by the logarithm, and lower places count more: divide by it",
-    discount=lambda ranks: 1 / log_of_next(ranks),
-)
+multiplied = but(answer, "multiplied by the logarithm: divide by it", discount=lambda ranks: 1 / log_of_next(ranks))
 ideal_beyond_k = but(
     answer,
-    "the ideal list holds all relevant items: it has k places as well",
+    "the ideal list has no cutoff: it has k places, like ours",
     ideal=lambda gains, judged, k: best(gains, judged, judged.shape[1]),
 )
 ideal_of_k_ones = but(
     answer,
-    "the ideal list has k full places, as if there were k relevant items: it has the min(R, k) that exist",
+    "the ideal list is k ones: only min(R, k) items are relevant",
     ideal=lambda gains, judged, k: torch.ones(len(judged), k),
 )
 ideal_of_relevant_ones = but(
@@ -146,23 +140,25 @@ ideal_of_the_best_grade = but(
     ideal=lambda gains, judged, k: best(gains, (judged > 0) * judged.amax(1, keepdim=True), k),
 )
 ideal_not_sorted = but(
+    answer, "the ideal list is judged as it comes: sort it, best first", ideal=lambda gains, judged, k: judged[:, :k]
+)
+ideal_not_sorted_and_infinite = but(
     answer,
-    "the ideal list is judged as it comes: sort it, the best first",
+    "the ideal list is judged as it comes, and x / 0 where its first k hold nothing: sort it, best first",
     ideal=lambda gains, judged, k: judged[:, :k],
+    divide=torch.div,
 )
 ideal_ascending = but(
-    answer,
-    "the ideal list has the worst first: sort downwards",
-    ideal=lambda gains, judged, k: judged.sort(1).values[:, :k],
+    answer, "the ideal list has the worst first: sort down", ideal=lambda gains, judged, k: judged.sort(1).values[:, :k]
 )
 ideal_cut_then_sorted = but(
     answer,
-    "judged is cut at k and then sorted: sort first, or the best are lost",
+    "judged is cut at k, then sorted: sort, then cut",
     ideal=lambda gains, judged, k: best(gains, judged[:, :k], k),
 )
 ideal_as_short_as_the_list = but(
     answer,
-    "the ideal list is cut where ours ends: it has min(R, k) places",
+    "the ideal list is cut where ours ends: it may be longer",
     ideal=lambda gains, judged, k: best(gains, judged, min(k, gains.shape[1])),
 )
 binary = but(answer, "binary gains: a grade of 3 is worth 3", gain=lambda gains: (gains > 0).double())
@@ -171,7 +167,7 @@ exponential = but(
 )
 exponential_on_one_side = but(
     answer,
-    "only the list's gains are 2^g - 1, the ideal's are not: take both as they are",
+    "only the list's gains are 2^g - 1: take all as they are",
     gain=lambda gains: 2 ** linear(gains) - 1,
     of_best=linear,
 )

@@ -8,6 +8,7 @@ from recattn_mini.exercises.spec import but, drawn_once, float64, right, same, t
 from recattn_mini.metrics.novelty import novelty, novelty_numpy
 
 LEVEL, MINUTES = "easy", 10
+DIFFERENTIABLE = False
 HINTS = (
     "How surprised is someone to see an item that half of all users know? One that one in 1024 knows?",
     "-log₂ p for every item first, and then the mean over the list. -1 is no item: as an index it reads the last one.",
@@ -39,7 +40,7 @@ def refused() -> dict[str, tuple]:
     popularity = float64([0.5, 0.25, 0])
     return {
         "an item of popularity 0": (torch.tensor([[0, 2], [1, 0]]), popularity),
-        "an item of popularity 0 in nobody's list": (torch.tensor([[0, 1], [1, -1]]), popularity),
+        "an item of popularity 0 in nobody's list": (torch.tensor([[0, 1], [1, 0]]), popularity),
     }
 
 
@@ -103,7 +104,7 @@ def mean(total, length):
 def answer(items, popularity, *, bits=lambda p: -p.log2(), total=listed, over=length, divide=mean, unknown=None):
     if popularity.min() <= 0 and not unknown:
         raise ValueError("unknown to all")
-    of_items = bits(unknown(popularity) if unknown else popularity)
+    of_items = bits((unknown(popularity) if unknown else popularity).double())
     return divide(total(of_items, items), over(items))
 
 
@@ -118,33 +119,23 @@ one_minus_popularity = but(
 )
 reciprocal = but(answer, "the mean of 1 / popularity: one rare item is all of it. Take -log₂", bits=lambda p: 1 / p)
 entropy = but(
-    answer,
-    "weighted by popularity: that is an entropy. In a list every item counts alike",
-    bits=lambda p: -p * p.log2(),
+    answer, "weighted by popularity, an entropy: in a list every item counts alike", bits=lambda p: -p * p.log2()
 )
 share_of_interactions = but(
-    answer,
-    "popularity is divided by its sum: it is the share of users who know the item, leave it as it is",
-    bits=lambda p: -(p / p.sum()).log2(),
+    answer, "popularity is divided by its sum: it is a share of users already", bits=lambda p: -(p / p.sum()).log2()
 )
 share_of_the_best_known = but(
-    answer,
-    "popularity is divided by the largest: it is the share of users who know the item, leave it as it is",
-    bits=lambda p: -(p / p.max()).log2(),
+    answer, "popularity is divided by the largest: it is a share already", bits=lambda p: -(p / p.max()).log2()
 )
 normalised = but(
-    answer,
-    "divided by log₂ n: bits are asked for, not a share of the most there could be",
-    bits=lambda p: -p.log2() / math.log2(len(p)),
+    answer, "divided by log₂ n: the bits themselves are asked", bits=lambda p: -p.log2() / math.log2(len(p))
 )
 kept_above_a_floor = but(
-    answer,
-    "popularity is kept above 1e-9: rarer still is more novel still, and 0 is the only error",
-    bits=lambda p: -p.clamp_min(1e-9).log2(),
+    answer, "popularity is kept above 1e-9: rarer is more novel still", bits=lambda p: -p.clamp_min(1e-9).log2()
 )
 kept_from_zero = but(
     answer,
-    "popularity is kept above 1e-12, so that 0 goes unnoticed: raise the ValueError",
+    "popularity 0 becomes 1e-12: it is a ValueError",
     bits=lambda p: -p.clamp_min(1e-12).log2(),
     unknown=lambda p: p,
 )
@@ -156,18 +147,14 @@ infinite = but(
 )
 summed = but(
     answer,
-    "a sum: long lists get more. Take the mean",
+    "a sum: take the mean, of any length",
     divide=lambda total, length: torch.where(length == 0, torch.nan, total),
 )
 summed_and_zero = but(
-    answer,
-    "a sum, and 0 for an empty list: take the mean over what is there, NaN if that is nothing",
-    divide=lambda total, length: total,
+    answer, "a sum, 0 for an empty list: take the mean, NaN if there is no item", divide=lambda total, length: total
 )
 zero_for_nothing = but(
-    answer,
-    "an empty list gives 0: there is nothing to measure, NaN",
-    divide=lambda total, length: total / length.clamp_min(1),
+    answer, "an empty list gives 0: give it NaN", divide=lambda total, length: total / length.clamp_min(1)
 )
 log_of_the_mean = but(
     answer,
@@ -181,10 +168,14 @@ padding_is_the_last = but(
     total=lambda bits, items: bits[items].mean(1),
     divide=lambda total, length: total,
 )
-padding_in_the_sum = but(
+padding_is_the_last_but_of_nothing = but(
     answer,
-    "-1 reads the last item's bits into the sum: the number of items is right, the sum is not",
-    total=lambda bits, items: bits[items].sum(1),
+    "-1 as an index reads the last item, though an empty list has its NaN: leave -1 out of the sum and of the number",
+    total=lambda bits, items: bits[items].mean(1),
+    divide=lambda total, length: torch.where(length == 0, torch.nan, total),
+)
+padding_in_the_sum = but(
+    answer, "-1 reads the last item's bits into the sum: leave it out", total=lambda bits, items: bits[items].sum(1)
 )
 item_zero_left_out = but(
     answer,
@@ -194,7 +185,7 @@ item_zero_left_out = but(
 )
 nan_where_padded = but(
     answer,
-    "one -1 makes the whole list NaN: leave it out of the mean",
+    "a -1 makes its list NaN: leave it out of the mean",
     total=lambda bits, items: torch.where(items >= 0, bits[items], torch.nan).sum(1),
 )
 over_k = but(
@@ -228,18 +219,16 @@ over_users = but(
     divide=lambda total, length: total,
 )
 axis_kept = but(
-    answer,
-    "the list's axis is kept, with size 1: one figure a user is asked for, (u)",
-    divide=lambda total, length: mean(total, length)[:, None],
+    answer, "the list's axis is kept: the result is (u)", divide=lambda total, length: mean(total, length)[:, None]
 )
 lists_left_out = but(
     answer,
-    "empty lists are left out, and the others move up: keep their place, with NaN",
+    "empty lists are dropped: keep their place, with NaN",
     divide=lambda total, length: (total / length)[length > 0],
 )
 pooled = but(
     answer,
-    "one figure for all: a figure for each user is asked for, the mean over users comes later",
+    "one figure for all items: one for each user is asked",
     divide=lambda total, length: total.sum() / length.sum(),
 )
 pooled_for_each = but(
@@ -249,7 +238,7 @@ pooled_for_each = but(
 )
 mean_for_all = but(
     answer,
-    "the mean over users: a figure for each user is asked for, the mean comes later",
+    "the mean over users: a figure for each is asked",
     divide=lambda total, length: mean(total, length).nanmean(),
 )
 

@@ -141,6 +141,12 @@ def first_opened_where_empty(items):
     return ((items != 0) | first)[:, None, None, :]
 
 
+@wrong("the last position of a history of nothing but padding was opened to avoid NaN: leave False, zeros come later")
+def last_opened_where_empty(items):
+    last = (torch.arange(items.shape[1]) == items.shape[1] - 1) & (items == 0).all(1, keepdim=True)
+    return ((items != 0) | last)[:, None, None, :]
+
+
 @wrong("queries are masked as well as keys: (b 1 s s). Keys are enough, and rows of padding are nobody's business")
 def outer_product(items):
     return (items != 0)[:, None, None, :] & (items != 0)[:, None, :, None]

@@ -71,12 +71,12 @@ RANKING = mistakes_of_ranking(recall)
 DIVIDING = mistakes_of_dividing(hits_in, relevant_of, without=["by_what_was_found"])  # which is the hit rate
 hit_rate_instead = but(
     answer,
-    "that is the hit rate: whether anything was found. Recall is how much of it",
+    "that is the hit rate: recall is how much was found",
     divide=lambda hits, relevant: share((hits > 0) * relevant, relevant),
 )
 capped = but(
     answer,
-    "divided by min(k, R): a capped recall, which is another metric. Divide by R",
+    "divided by min(k, R): capped recall. Divide by R",
     possible=lambda judged, k: relevant_of(judged).clamp_max(k),
 )
 grades_added = but(
@@ -112,7 +112,7 @@ precision_of_the_list = but(
     answer,
     "divided by the number of places looked at: that is precision",
     gained=lambda gains, k: hits_in(gains, k) / min(k, gains.shape[1]),
-    divide=lambda hits, relevant: share(hits * relevant, relevant),
+    divide=lambda hits, relevant: hits,
 )
 scaled_up = but(
     answer,

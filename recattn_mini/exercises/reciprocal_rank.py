@@ -83,14 +83,10 @@ def _is_hit(top):
 
 RANKING = mistakes_of_ranking(reciprocal_rank)
 argmax_of_no_hit = but(
-    answer,
-    "no hit counts as rank 1: argmax of a row of False is 0. Ask whether there is any",
-    rank=lambda top: (top > 0).byte().argmax(1).double() + 1,
+    answer, "no hit counts as rank 1: argmax of no True is 0", rank=lambda top: (top > 0).byte().argmax(1).double() + 1
 )
 from_zero = but(
-    answer,
-    "ranks are counted from 0, so that the first place has 1 / 0: it is rank 1",
-    figure=lambda top, rank: 1 / (rank - 1),
+    answer, "ranks are counted from 0, and 1 / 0 is infinite: count from 1", figure=lambda top, rank: 1 / (rank - 1)
 )
 from_two = but(
     answer, "ranks are counted from 2: add 1 to a place from 0, not 2", figure=lambda top, rank: 1 / (rank + 1)
@@ -115,13 +111,11 @@ just_below = but(
 )
 infinite_where_no_hit = but(
     answer,
-    "no hit gets infinity, as 1 / 0: the rank is infinite, so the figure is 0",
+    "no hit gets infinity, as 1 / 0: it is 0",
     figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, torch.inf),
 )
 nan_where_no_hit = but(
-    answer,
-    "no hit gets NaN: NaN is for users with nothing to find, a miss is 0",
-    figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, torch.nan),
+    answer, "no hit gets NaN: a miss is 0", figure=lambda top, rank: torch.where(_is_hit(top), 1 / rank, torch.nan)
 )
 best_grade = but(
     answer,
@@ -134,9 +128,7 @@ weighed_by_grade = but(
     figure=lambda top, rank: top.gather(1, (top > 0).byte().argmax(1)[:, None])[:, 0] / rank,
 )
 gain_by_rank = but(
-    answer,
-    "the largest gain by its rank: any gain above 0 is one hit",
-    figure=lambda top, rank: (top / ranks_of(top)).amax(1),
+    answer, "the largest gain by its rank: any gain is one hit", figure=lambda top, rank: (top / ranks_of(top)).amax(1)
 )
 logarithm = but(answer, "discounted by log₂(rank + 1): that is NDCG", figure=lambda top, rank: 1 / (rank + 1).log2())
 the_rank = but(answer, "the rank itself: one by it", figure=lambda top, rank: torch.where(_is_hit(top), rank, 0))

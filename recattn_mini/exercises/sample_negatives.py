@@ -181,23 +181,11 @@ def _counts(seen, n):
 MET = {
     "met_items_too": ("items that the user met are drawn too", lambda s, n: [[]] * len(s)),
     "all_but_the_target": ("only the last item is left out, not all of the history", lambda s, n: met(s[:, -1:])),
-    "met_by_anybody": (
-        "what anybody in the batch met is left out for all",
-        lambda s, n: met(s.reshape(1, -1)) * len(s),
-    ),
-    "never_item_n": (
-        "the last item, n, is never drawn: range stops before its end",
-        lambda s, n: [sorted({*items, n}) for items in met(s)],
-    ),
+    "met_by_anybody": ("what anybody of them met is left out for all", lambda s, n: met(s.reshape(1, -1)) * len(s)),
+    "never_item_n": ("the last item, n, is never drawn", lambda s, n: [sorted({*items, n}) for items in met(s)]),
     "unsorted": ("the history is taken to be sorted: sort it, or mark it", _as_they_come),
-    "repeats_compared": (
-        "repeats stand in the comparison: met - 1 - i falls there, and a met item may be drawn. Take each once",
-        _with_repeats,
-    ),
-    "up_to_the_first_zero": (
-        "what comes after the first 0 is not looked at",
-        lambda s, n: met(s * (s != 0).long().cumprod(1)),
-    ),
+    "repeats_compared": ("repeats stand in the comparison with met - 1 - i: take each item once", _with_repeats),
+    "up_to_zero": ("what comes after the first 0 is left out", lambda s, n: met(s * (s != 0).long().cumprod(1))),
     "after_the_last_zero": (
         "what comes before the last 0 is not looked at",
         lambda s, n: met(s * (s != 0).long().flip(1).cumprod(1).flip(1)),
@@ -215,23 +203,14 @@ COUNT = {
     "padding_counted": ("padding takes an item away: count without zeros", lambda met, row, n: n - len({*row})),
     "width_counted": ("n less the width of the history, padding and repeats with it", lambda met, row, n: n - len(row)),
     "repeats_counted": (
-        "an item that was met twice is taken away twice: count each once",
+        "an item that was met twice is taken away twice",
         lambda met, row, n: n - sum(item > 0 for item in row),
     ),
 }
 RANK = {
-    "modulo": (
-        "⌊uniform · n⌋ modulo the number of unmet items: the first ranks are drawn more often",
-        lambda x, c, n: int(x * n) % c,
-    ),
-    "rounded": (
-        "rounded to the nearest rank, so the ends have half a chance. Round down",
-        lambda x, c, n: round(x * (c - 1)),
-    ),
-    "last_rank_missing": (
-        "times count - 1: the last unmet item is never drawn, it is times count",
-        lambda x, c, n: int(x * (c - 1)),
-    ),
+    "modulo": ("⌊uniform · n⌋ modulo the count: the first ranks are drawn more often", lambda x, c, n: int(x * n) % c),
+    "rounded": ("rounded to the nearest rank: both ends have half a share", lambda x, c, n: round(x * (c - 1))),
+    "last_rank_missing": ("times count - 1: the last unmet item is never drawn", lambda x, c, n: int(x * (c - 1))),
     "rounded_up": ("rounded up: 0 has rank -1 then. Round down", lambda x, c, n: int(np.ceil(x * c)) - 1),
     "rounded_up_and_mended": (
         "ceil(…) - 1, with 0 mended: at the border of two shares the second begins, and the first is drawn. Round down",
@@ -256,12 +235,9 @@ PICK = {
 }
 DRAWS = {
     "counted_from_0": ("items are counted from 0: their ids run from 1 to n", lambda x, seen: x - 1),
-    "sorted_draws": (
-        "the draws of a user are sorted: the j-th is of the j-th number",
-        lambda x, seen: x.sort(1).values,
-    ),
+    "sorted_draws": ("the draws of a user are sorted, not in the order of uniform", lambda x, seen: x.sort(1).values),
     "nothing_without_history": (
-        "a user without history gets 0: every item is unmet there",
+        "a user without history gets 0, which is no item",
         lambda x, seen: x * (seen > 0).any(1, keepdim=True),
     ),
     "floating": ("items as floating numbers: they are indices, int64", lambda x, seen: x.double()),
@@ -347,6 +323,25 @@ def without_replacement(seen, n, uniform):
     return torch.tensor(rows)
 
 
+@wrong("an item that was drawn leaves the list, until it is empty: draws are independent here, with replacement")
+def popped(seen, n, uniform):
+    def drawn(unmet, numbers):
+        left: list[int] = []
+        for x in numbers:
+            left = left or [*unmet]
+            yield left.pop(int(x * len(left)))
+
+    answer(seen, n, uniform)  # refuses a user who has met everything
+    unmet = [[item for item in range(1, n + 1) if item not in row] for row in seen.tolist()]
+    return torch.tensor([[*drawn(*one)] for one in zip(unmet, uniform.tolist(), strict=True)])
+
+
+@wrong("a user who has met everything gets item 0, which is none: raise the ValueError that the docstring promises")
+def item_0_where_nothing_is_left(seen, n, uniform):
+    nothing_left = torch.tensor([len(items) == n for items in met(seen)])[:, None]
+    return answer(seen * ~nothing_left, n, uniform) * ~nothing_left
+
+
 @wrong("cumulative counts reach r one item before rank r, which is counted from 0: search for r + 1, or side='right'")
 def counts_searched_for_r(seen, n, uniform):
     counts = _counts(seen, n)
@@ -362,6 +357,11 @@ def chances_searched_on_the_left(seen, n, uniform):
 @wrong("computed in float32: a number just below 1 becomes 1, and an item that does not exist. Multiply in float64")
 def in_float32(seen, n, uniform):
     return answer(seen, n, uniform.float(), rank=_float32_rank)
+
+
+@wrong("computed in float32, and cut at the last rank: just below a border it is rounded up. Multiply in float64")
+def in_float32_and_cut(seen, n, uniform):
+    return answer(seen, n, uniform.float(), rank=lambda x, count, n: min(_float32_rank(x, count, n), count - 1))
 
 
 @wrong(

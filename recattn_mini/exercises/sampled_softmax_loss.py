@@ -51,7 +51,7 @@ def inputs() -> dict[str, tuple]:
         "hits for all": (positive, negatives, log_q, log_qs[0], some[0]),
         "as many targets as negatives": (*square, some[:4, 1:5]),
         "shared negatives": (positive, negatives, log_q, log_qs[0], None),
-        "hits far below": (positive + below, negatives + below[:, None], log_q, log_qs, some),
+        "hits far away": (positive + below, negatives + below[:, None] + 4e9 * some, log_q, log_qs, some),
         "large": (positive + rows, negatives + rows[:, None], log_q, log_qs, None),
         "far apart": (positive + far + ahead, negatives + far[:, None], log_q, log_qs, None),
         "views": (*views, None),
@@ -98,7 +98,7 @@ def check_equal_sizes(f):
 
 def check_hits(f):
     "a negative that is the target itself counts for nothing, whatever the scores; where all are, the loss is 0"
-    _agrees(f, "hits", "hits for all", "hits far below")
+    _agrees(f, "hits", "hits for all", "hits far away")
 
 
 def check_large_scores(f):
@@ -124,6 +124,10 @@ def without(rivals, hits, fill=-torch.inf):
 
 def beside(target, rivals):
     return torch.cat([target.unsqueeze(-1), rivals], -1)
+
+
+def shares(target, rivals):
+    return torch.softmax(beside(target, rivals), -1)
 
 
 def losses(target, rivals):
@@ -183,14 +187,14 @@ def _shifted_by(top):
     return shifted
 
 
-def _patched_up(target, rivals):
+def _rivals_alone(target, rivals):
     top = rivals.amax(-1, keepdim=True)
     alone = (rivals - top).exp().sum(-1).log() + top.squeeze(-1)  # -inf - (-inf), where all are hits
-    return F.softplus(alone - target).nan_to_num(0)
+    return F.softplus(alone - target)
 
 
 def _softmax_twice(target, rivals):
-    weights = torch.softmax(beside(target, rivals), -1)
+    weights = shares(target, rivals)
     return losses(weights[..., 0], weights[..., 1:])
 
 
@@ -199,58 +203,46 @@ CORRECTED = {
         "no log Q, or one for all, which cancels: popular items, drawn more often, are pushed down. Each its own",
         lambda s, n, q, qs: (s, n),
     ),
-    "log_q_added": (
-        "log Q is added, popular items are pushed down twice: s - log Q",
-        lambda s, n, q, qs: (s + q, n + qs),
-    ),
+    "log_q_added": ("log Q is added, popular items lose twice: s - log Q", lambda s, n, q, qs: (s + q, n + qs)),
     "target_as_it_is": ("log_q_positive is not taken off the score of the target", lambda s, n, q, qs: (s, n - qs)),
     "negatives_as_they_are": ("log_q_negatives is not taken off the negatives", lambda s, n, q, qs: (s - q, n)),
     "q_for_log_q": ("Q itself is taken off, not its logarithm", lambda s, n, q, qs: (s - _exp(q), n - _exp(qs))),
-    "scores_divided": (
-        "the scores are divided by Q: exp(s) is, so it is s - log Q",
-        lambda s, n, q, qs: (s / _exp(q), n / _exp(qs)),
-    ),
+    "scores_divided": ("the scores are divided by Q: it is s - log Q", lambda s, n, q, qs: (s / _exp(q), n / _exp(qs))),
     "counted_twice": (
         "log m is taken off as well, by a mean of the negatives for their sum: Q counts all m draws already",
         lambda s, n, q, qs: (s - q, n - qs - math.log(n.shape[-1])),
     ),
-    "log_q_side_by_side": (
-        "log_q_negatives was laid beside log_q_positive, and may be (m) for all targets: take each off by itself",
-        _side_by_side,
-    ),
+    "log_q_side_by_side": ("log_q_negatives was laid beside log_q_positive, and may be (m) for all", _side_by_side),
     "log_q_with_axes": (
         "log Q is given an axis, or a shape: where it is a number it has none",
         lambda s, n, q, qs: _side_by_side(s, n, q, qs.expand(n.shape)),
     ),
-    "told_by_size": (
-        "log_q_negatives is taken for one of each target, where there are as many: (m) is one for each negative",
-        _told_by_size,
-    ),
-    "target_detached": ("the target is detached: it is never pushed up", lambda s, n, q, qs: (s.detach() - q, n - qs)),
-    "negatives_detached": (
-        "the negatives are detached: nothing pushes them down",
+    "told_by_size": ("log_q_negatives, (m), is taken for one of each target where there are as many", _told_by_size),
+    "detached_target": ("the target is detached, and not pushed up", lambda s, n, q, qs: (s.detach() - q, n - qs)),
+    "detached_negatives": (
+        "the negatives are detached, and not pushed down",
         lambda s, n, q, qs: (s - q, n.detach() - qs),
     ),
 }
 WITHOUT = {
-    "hits_left_in": (
-        "the hits are not used: the target is pushed down as its own negative. Their logits are -inf",
-        lambda n, hits, fill: n,
-    ),
+    "hits_left_in": ("the hits are not used: the target is pushed down as its own negative", lambda n, hits, fill: n),
     "hits_upside_down": (
         "the hits are upside down: True is a negative that is the target, and leaves",
         lambda n, hits, fill: without(n, None if hits is None else ~hits),
     ),
-    "hits_indexed": (
-        "negatives[~hits] is one list for all targets: each has negatives of its own. Make the logits of hits -inf",
-        _one_list,
+    "hits_lowered": (
+        "-1e9 is added to hits: a score may be above that",
+        lambda n, hits, _: n if hits is None else n - 1e9 * hits,
     ),
+    "hits_indexed": ("negatives[~hits] is one list for all targets: make the logits of hits -inf", _one_list),
     "diagonal_left_out": (
-        "the diagonal is left out where scores are square: only hits say which negative is the target",
+        "the diagonal is left out of square scores: hits alone say what the target is",
         _diagonal_too,
     ),
 }
 FILL = {
+    "hits_become_minus_100": ("the logits of hits are -100: a score may be below that, -inf is not", -100.0),
+    "hits_become_minus_1000": ("the logits of hits are -1,000: a score may be below that, -inf is not", -1e3),
     "hits_become_0": ("the logits of hits are 0: exp(0) is 1, a rival like any other", 0.0),
     "hits_become_minus_10_000": ("the logits of hits are -10,000: a score may be below that, -inf is not", -1e4),
     "hits_become_minus_100_000": ("the logits of hits are -100,000: a score may be below that, -inf is not", -1e5),
@@ -261,18 +253,17 @@ LOSSES = {
         "log of a softmax, or of 1 + Σ exp(s - s₊): with a rival 750 ahead it is infinite. Shift by the maximum",
         lambda s, n: (n - s.unsqueeze(-1)).exp().sum(-1).log1p(),
     ),
-    "target_not_in_the_sum": (
-        "the target is missing in the sum: the loss falls below 0",
-        lambda s, n: torch.logsumexp(n, -1) - s,
-    ),
+    "no_target": ("the target is missing in the sum, log Σ exp(s)", lambda s, n: torch.logsumexp(n, -1) - s),
     "nan_patched_up": (
         "the NaN of a target whose negatives are all hits is patched up: its gradient is still NaN. Sum the target in",
-        _patched_up,
+        lambda s, n: _rivals_alone(s, n).nan_to_num(0),
     ),
-    "mean_of_candidates": (
-        "the candidates' mean, not their sum",
-        lambda s, n: losses(s, n) - math.log(n.shape[-1] + 1),
+    "rivals_alone": (
+        "the rivals are summed up alone, shifted by the largest: where all are hits, -inf - (-inf) is NaN. "
+        "Put the target among them",
+        _rivals_alone,
     ),
+    "mean_inside": ("the mean of exp(s), not the sum", lambda s, n: losses(s, n) - math.log(n.shape[-1] + 1)),
     "hardest_negative": ("only the largest negative is in the sum", lambda s, n: losses(s, n.amax(-1, keepdim=True))),
     "not_shifted": (
         "exp without the maximum of the row taken off: scores beyond 710 overflow, those below -745 vanish",
@@ -286,31 +277,22 @@ LOSSES = {
         "shifted by the largest negative: a target far above overflows, where all are hits it is NaN. The row's own",
         _shifted_by(lambda s, n: n.amax(-1, keepdim=True)),
     ),
-    "not_put_back": (
-        "the maximum is taken off, and not put back",
-        lambda s, n: losses(s, n) - beside(s, n).amax(-1).detach(),
-    ),
+    "not_put_back": ("the maximum is not put back", lambda s, n: losses(s, n) - beside(s, n).amax(-1).detach()),
     "epsilon_in_the_logarithm": (
         "1e-7 within the logarithm: a target far behind costs 16 at most, and learns nothing. Use log-sum-exp",
-        lambda s, n: -(torch.softmax(beside(s, n), -1)[..., 0] + 1e-7).log(),
+        lambda s, n: -(shares(s, n)[..., 0] + 1e-7).log(),
     ),
     "label_of_a_negative": (
         "the label points at a negative, not at the target",
-        lambda s, n: -torch.log_softmax(beside(s, n), -1)[..., 1],
+        lambda s, n: -shares(s, n)[..., 1].log(),
     ),
     "last_label": (
         "the label points at the last negative, not at the target",
-        lambda s, n: -torch.log_softmax(beside(s, n), -1)[..., -1],
+        lambda s, n: -shares(s, n)[..., -1].log(),
     ),
     "softmax_twice": ("the softmax twice: cross-entropy takes logits, and was given probabilities", _softmax_twice),
-    "binary_cross_entropies": (
-        "a sigmoid for each candidate: that is BCE",
-        lambda s, n: -F.logsigmoid(s) - F.logsigmoid(-n).sum(-1),
-    ),
-    "pairs": (
-        "pairs of the target and each negative: that is BPR. A softmax has all in one sum",
-        lambda s, n: -F.logsigmoid(s.unsqueeze(-1) - n),
-    ),
+    "bce": ("a sigmoid for each: that is BCE", lambda s, n: -F.logsigmoid(s) - F.logsigmoid(-n).sum(-1)),
+    "pairs": ("pairs of the target and each negative: that is BPR", lambda s, n: -F.logsigmoid(s.unsqueeze(-1) - n)),
     "over_the_targets": (
         "the softmax runs over the targets, not over candidates",
         lambda s, n: -torch.log_softmax(beside(s, n), 0)[..., 0],
@@ -322,18 +304,15 @@ LOSSES = {
 }
 REDUCE = {
     "summed": ("the sum over targets, not their mean", lambda x, hits: x.sum()),
-    "divided_by_rows": (
-        "divided by the number of rows, not of targets, at every position",
-        lambda x, hits: x.sum() / len(x),
-    ),
+    "divided_by_rows": ("divided by the number of rows, not of targets", lambda x, hits: x.sum() / len(x)),
     "not_averaged": ("one loss for each target: take their mean", lambda x, hits: x),
     "mean_of_the_last_axis": (
         "only the last axis is averaged: a loss is one number",
         lambda x, hits: x.mean(-1) if x.dim() > 1 else x.mean(),
     ),
     "log_of_the_mean": (
-        "the logarithm of the mean probability: it is the mean of logarithms",
-        lambda x, hits: -(-x).exp().mean().log(),
+        "the logarithm of the mean: it is the mean of logarithms",
+        lambda x, _: -(-x).exp().mean().log(),
     ),
     "negated": ("the sign: this is the log-likelihood, the loss is its negative", lambda x, hits: -x.mean()),
     "in_bits": ("logarithms to base 2: nats are asked for", lambda x, hits: x.mean() / math.log(2)),
@@ -364,6 +343,12 @@ def hits_become_the_target(positive, negatives, q, qs, hits=None):
 @wrong("the scores of hits are 0 before log Q comes off: they are rivals of score 0. Make their logits -inf")
 def scores_of_hits_become_0(positive, negatives, q, qs, hits=None):
     return answer(positive, without(negatives, hits, 0.0), q, qs)
+
+
+@wrong("exp without the maximum of the row taken off, hits times 0: inf · 0 is NaN. Make hits -inf, then log-sum-exp")
+def hits_times_0(positive, negatives, q, qs, hits=None):
+    target, rivals = corrected(positive, negatives, q, qs)
+    return ((target.exp() + (rivals.exp() * (1 if hits is None else ~hits)).sum(-1)).log() - target).mean()
 
 
 @wrong("a target with a hit is left out altogether: only the hit is")

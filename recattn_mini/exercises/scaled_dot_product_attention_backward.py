@@ -1,7 +1,5 @@
 """Spec of scaled_dot_product_attention_backward: three gradients by hand, held to autograd."""
 
-import math
-
 import torch
 
 from recattn_mini.attention.scaled_dot_product_attention import (
@@ -9,8 +7,18 @@ from recattn_mini.attention.scaled_dot_product_attention import (
     scaled_dot_product_attention,
     scaled_dot_product_attention_backward_numpy,
 )
-from recattn_mini.exercises.spec import but, drawn_once, float64, random_tensors, right, same, teaching, wrong
-from recattn_mini.exercises.spec.attention import ATTENDING, attend, lowest_masked, masks, named, nobody, random_views
+from recattn_mini.exercises.spec import (
+    attention,
+    drawn_once,
+    float64,
+    mistakes_of,
+    random_tensors,
+    right,
+    same,
+    teaching,
+    wrong,
+)
+from recattn_mini.exercises.spec.attention import lowest_masked, masks, nobody, random_views
 
 NAMES = ("grad_q", "grad_k", "grad_v")
 LEVEL, MINUTES = "hard", 20
@@ -33,16 +41,15 @@ FORBIDDEN = (
 @drawn_once
 def inputs() -> dict[str, tuple]:
     g, q, k, v = random_tensors((2, 3, 5, 13), (2, 3, 5, 7), (2, 3, 11, 7), (2, 3, 11, 13))
-    square = random_tensors((4, 4, 4, 4), (4, 4, 4, 4), (4, 4, 4, 4), (4, 4, 4, 4), seed=5)
     return {
         "no mask": (g, q, k, v, None),
         **{name: (g, q, k, v, mask) for name, mask in masks(2, 3, t=5, s=11).items()},
         "nobody to attend to": (g, q, k, v, nobody(2, 3, t=5, s=11)),
         "large": (g, 60 * q, 60 * k, v, None),
-        "masked scores are the largest": (g, 1e6 * q, 1e6 * k, v, lowest_masked(q @ k.mT)),
+        "masked scores are the largest": (g, 1e5 * q, 1e5 * k, v, lowest_masked(q @ k.mT)),
         "views": (*random_views((3, 5, 13), (3, 5, 7), (3, 11, 7), (3, 11, 13), seed=2), None),
         "one": (*random_tensors((1, 1, 1, 5), (1, 1, 1, 2), (1, 1, 3, 2), (1, 1, 3, 5), seed=3), None),
-        "all sizes equal": (*square, masks(4, 4, t=4, s=4)["a mask"]),
+        "all sizes equal": (*random_tensors(*[(4, 4, 4, 4)] * 4, seed=5), masks(4, 4, t=4, s=4)["a mask"]),
     }
 
 
@@ -62,7 +69,7 @@ def _agrees(f, *cases):
 def check_worked_example(f):
     "by hand, d = 2: even weights and the values ½ and -½ give grad_q = ¼/√2 where k is ½ and -½"
     g, half = float64([[1, 0], [1, 0]]), float64([[0.5, 0], [-0.5, 0]])
-    grad_q, grad_v = float64([[0.25, 0], [0.25, 0]]) / math.sqrt(2), float64([[1, 0], [1, 0]])
+    grad_q, grad_v = float64([[0.25, 0], [0.25, 0]]) / 2**0.5, float64([[1, 0], [1, 0]])
     same(f(g, 0 * half, half, half), (grad_q, 0 * half, grad_v), NAMES)
 
 
@@ -91,133 +98,85 @@ def check_large_scores(f):
     _agrees(f, "large", "masked scores are the largest")
 
 
-def _jacobian(weights, grad_weights):
-    return weights * (grad_weights - (weights * grad_weights).sum(-1, keepdim=True))
-
-
-def _weights(scores, mask):
+def _weights(scores, mask, attend=attention.attend):
+    """What attention, or a mistake in it, makes of the unit vectors as values: the weights."""
     return attend(scores, torch.eye(scores.shape[-1], dtype=scores.dtype), mask)
 
 
-def _root(q, v):
-    return math.sqrt(q.shape[-1])
+def _softmax(p, g):
+    return p * (g - (p * g).sum(-1, True))
 
 
-def answer(
-    g, q, k, v, mask=None, *,
-    weights=_weights, jacobian=_jacobian, of_q=_root, of_k=_root, of_v=lambda q, v: 1.0, turned=lambda x: x.mT, results=tuple,
-):  # fmt: skip
-    p = weights(q @ k.mT / math.sqrt(q.shape[-1]), mask)
-    grad_scores = jacobian(p, g @ v.mT)
-    return results([grad_scores @ k / of_q(q, v), turned(grad_scores) @ q / of_k(q, v), turned(p) @ g / of_v(q, v)])
+def _products(p, s, g, q, k):
+    return s @ k, s.mT @ q, p.mT @ g
 
 
-def _one(q, v):
-    return 1.0
+def _results(q, k, v, d, e):
+    return q / d**0.5, k / d**0.5, v
 
 
-def _reshaped(x):
-    return x.reshape(*x.shape[:-2], x.shape[-1], x.shape[-2])
+def answer(g, q, k, v, mask=None, *, weights=_weights, softmax=_softmax, products=_products, results=_results):
+    p = weights(q @ k.mT / q.shape[-1] ** 0.5, mask)
+    return results(*products(p, softmax(p, g @ v.mT), g, q, k), q.shape[-1], v.shape[-1])
 
 
-MISTAKES = {
-    "scale_forgotten": (
-        "1/√d is missing in both: the scores were divided by √d, so their gradient is too",
-        {"of_q": _one, "of_k": _one},
-    ),
-    "scale_forgotten_for_q": ("1/√d is missing in grad_q", {"of_q": _one}),
-    "scale_forgotten_for_k": ("1/√d is missing in grad_k", {"of_k": _one}),
-    "scale_twice": (
-        "1/√d twice: once is enough, in the gradient of the scores",
-        {"of_q": lambda q, v: q.shape[-1], "of_k": lambda q, v: q.shape[-1]},
-    ),
-    "scaled_grad_v": ("grad_v needs no scale: v comes after the softmax", {"of_v": _root}),
-    "root_of_the_width_of_v": (
-        "scaled by √e, with the width of v: it is √d, with the width of q and k",
-        {"of_q": lambda q, v: math.sqrt(v.shape[-1]), "of_k": lambda q, v: math.sqrt(v.shape[-1])},
-    ),
-    "second_term_missing": (
-        "the softmax's second term is missing: W ⊙ (grad_W - Σ_s W ⊙ grad_W); raising one weight lowers the others",
-        {"jacobian": lambda p, grad: p * grad},
-    ),
-    "second_term_added": (
-        "the softmax's second term is added: it is subtracted, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
-        {"jacobian": lambda p, grad: p * (grad + (p * grad).sum(-1, keepdim=True))},
-    ),
-    "second_term_outside": (
-        "W multiplies the first term only: it multiplies both, W ⊙ (grad_W - Σ_s W ⊙ grad_W)",
-        {"jacobian": lambda p, grad: p * grad - (p * grad).sum(-1, keepdim=True)},
-    ),
-    "diagonal_only": (
-        "p(1 - p) is the diagonal of the Jacobian only: the other weights move too",
-        {"jacobian": lambda p, grad: p * (1 - p) * grad},
-    ),
-    "mean_over_queries": (
-        "the mean that is subtracted runs over the queries: take it over the keys",
-        {"jacobian": lambda p, grad: p * (grad - (p * grad).sum(-2, keepdim=True))},
-    ),
-    "unweighted_mean": (
-        "the plain mean of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
-        {"jacobian": lambda p, grad: p * (grad - grad.mean(-1, keepdim=True))},
-    ),
-    "unweighted_sum": (
-        "the plain sum of grad_W is subtracted: weigh it by the weights, Σ_s W ⊙ grad_W",
-        {"jacobian": lambda p, grad: p * (grad - grad.sum(-1, keepdim=True))},
-    ),
-    "softmax_skipped": (
-        "the softmax is skipped: grad_W is used as the gradient of the scores",
-        {"jacobian": lambda p, grad: grad},
-    ),
-    "reshaped_not_transposed": (
-        "transposed by reshape, which mixes up the numbers: swap the last two axes of W and of grad_score",
-        {"turned": _reshaped},
-    ),
-    "in_another_order": (
-        "the order of the results: grad_q, grad_k, grad_v, as the arguments stand",
-        {"results": lambda found: tuple(found[::-1])},
-    ),
-    "q_and_k_swapped": (
-        "grad_q and grad_k have changed places: grad_q = grad_score k, grad_k = grad_scoreᵀ q",
-        {"results": lambda found: (found[1], found[0], found[2])},
-    ),
-    "negated": (
-        "the sign: gradients point uphill, it is the update that goes down",
-        {"results": lambda found: tuple(-x for x in found)},
-    ),
-    "sign_of_q_and_k": (
-        "the sign of grad_q and grad_k is turned round: is the difference in the softmax's part the other way?",
-        {"jacobian": lambda p, grad: -_jacobian(p, grad)},
-    ),
-}
-
-
-def _weights_of(bad):
-    """The weights that a mistake of attending gives: what it makes of the unit vectors as values."""
-    return lambda scores, mask: bad(scores, torch.eye(scores.shape[-1], dtype=scores.dtype), mask)
-
-
-PARTS = named(MISTAKES, [but(answer, hint, **parts) for hint, parts in MISTAKES.values()])
-GRADIENT_ONLY = {
-    "nan_patched_up",
-    "infinity_added",
-    "detached_weights",
-    "minus_1e300",
-    "log_softmax",
-    "plain_sum",
-    "hard",
-}
-OF_WEIGHTS = [bad for bad in ATTENDING if bad.__name__ not in GRADIENT_ONLY]
-WEIGHTS = named(
-    [bad.__name__ for bad in OF_WEIGHTS], [but(answer, bad.hint, weights=_weights_of(bad)) for bad in OF_WEIGHTS]
+RULE = "W ⊙ (grad_W - Σ_s W ⊙ grad_W)"
+GRADIENT_ONLY = {"nan_patched_up", "infinity_added", "infinity_added_result_patched", "detached_weights", "minus_1e300"}
+OF_WEIGHTS = tuple(bad for bad in attention.ATTENDING if bad.__name__ not in GRADIENT_ONLY)
+MISTAKES = mistakes_of(
+    answer,
+    weights={b.__name__: (b.hint, lambda scores, mask, b=b: _weights(scores, mask, b)) for b in OF_WEIGHTS},
+    softmax={
+        "first_term_only": (f"the softmax's second term is missing: {RULE}", lambda p, g: p * g),
+        "second_term_added": (f"the second term is added: {RULE}", lambda p, g: p * (g + (p * g).sum(-1, True))),
+        "second_term_outside": (f"W multiplies one term only: {RULE}", lambda p, g: p * g - (p * g).sum(-1, True)),
+        "axis_lost": (f"the sum loses its axis, keepdims: {RULE}", lambda p, g: p * (g - (p * g).sum(-1))),
+        "diagonal_only": ("p (1 - p) is the Jacobian's diagonal: other weights move too", lambda p, g: p * (1 - p) * g),
+        "of_log_softmax": (f"that is log_softmax's gradient: it is {RULE}", lambda p, g: g - p * g.sum(-1, True)),
+        "sum_over_queries": (f"the sum runs over queries: {RULE}", lambda p, g: p * (g - (p * g).sum(-2, True))),
+        "unweighted_mean": (f"a plain mean is subtracted: {RULE}", lambda p, g: p * (g - g.mean(-1, True))),
+        "unweighted_sum": (f"the plain sum of grad_W is subtracted: {RULE}", lambda p, g: p * (g - g.sum(-1, True))),
+        "softmax_skipped": (f"grad_W is taken for the gradient of the scores: it is {RULE}", lambda p, g: g),
+        "turned_round": (f"the sign of grad_q and grad_k is turned: {RULE}", lambda p, g: -_softmax(p, g)),
+    },
+    products={
+        "reshaped": (
+            "transposed by reshape, which mixes up the numbers: swap the last two axes of W and of grad_score",
+            lambda p, s, g, q, k: (s @ k, s.reshape(s.mT.shape) @ q, p.reshape(p.mT.shape) @ g),
+        ),
+        "not_transposed": ("not transposed: it is grad_scoreᵀ q and Wᵀ g", lambda p, s, g, q, k: (s @ k, s @ q, p @ g)),
+        "q_for_k": ("grad_q is grad_score k: not q, which is for k", lambda p, s, g, q, k: _products(p, s, g, k, q)),
+        "v_of_scores": ("grad_v is made from grad_score: it is Wᵀ g", lambda p, s, *x: _products(s, s, *x)),
+    },
+    results={
+        "not_scaled": ("1/√d is missing in both: the scores were divided by √d", lambda q, k, v, d, e: (q, k, v)),
+        "q_not_scaled": ("1/√d is missing in grad_q", lambda q, k, v, d, e: (q, k / d**0.5, v)),
+        "k_not_scaled": ("1/√d is missing in grad_k", lambda q, k, v, d, e: (q / d**0.5, k, v)),
+        "scaled_twice": ("1/√d twice: scale the scores' gradient, once", lambda q, k, v, d, e: (q / d, k / d, v)),
+        "multiplied": ("multiplied by √d: divide by it", lambda q, k, v, d, e: (q * d**0.5, k * d**0.5, v)),
+        "v_scaled": ("grad_v is divided by √d too", lambda q, k, v, d, e: _results(q, k, v / d**0.5, d, e)),
+        "by_width_of_v": ("scaled by √e: it is √d, the width of q and k", lambda *x: _results(*x[:3], *x[:2:-1])),
+        "in_another_order": ("the order is grad_q, grad_k, grad_v, as the arguments", lambda *x: _results(*x)[::-1]),
+        "q_and_k_swapped": ("grad_q and grad_k have changed places", lambda q, k, *x: _results(k, q, *x)),
+        "k_and_v_swapped": ("grad_k and grad_v are swapped", lambda q, k, v, d, e: (q / d**0.5, v, k / d**0.5)),
+        "negated": ("the sign: the update goes down, gradients point up", lambda *x: tuple(-y for y in _results(*x))),
+    },
 )
+
+
+@wrong("the upstream gradient is taken for ones, as if the output were summed: it is the first argument")
+def upstream_ignored(g, *others):
+    return answer(torch.ones_like(g), *others)
 
 
 @wrong("the mask is used on the way back only: the weights must know it first")
 def masked_on_the_way_back(g, q, k, v, mask=None):
-    def masked(p, grad):
-        return _jacobian(p, grad) if mask is None else _jacobian(p, grad) * mask
+    return answer(g, q, k, v, softmax=lambda p, g: _softmax(p, g) * (True if mask is None else mask))
 
-    return answer(g, q, k, v, weights=lambda scores, _: _weights(scores, None), jacobian=masked)
+
+@wrong("the gradient of the scores is kept where the mask is False: True means may attend")
+def masked_upside_down(g, q, k, v, mask=None):
+    return answer(g, q, k, v, mask, softmax=lambda p, g: _softmax(p, g) * (True if mask is None else ~mask))
 
 
 @wrong("the gradient leaks through the mask: weights without it in the softmax's part, with it for v")
@@ -227,14 +186,15 @@ def mask_forgotten_in_the_softmax(g, q, k, v, mask=None):
 
 @right
 def through_the_jacobian(g, q, k, v, mask=None):
-    weights = attention_weights(q, k, mask)
-    jacobian = torch.diag_embed(weights) - weights[..., :, None] * weights[..., None, :]
-    grad_scores = torch.einsum("...tsr,...tr->...ts", jacobian, g @ v.mT)
-    return answer(g, q, k, v, mask, jacobian=lambda p, grad: grad_scores)
+    def jacobian(p):
+        return p.diag_embed() - p[..., None] * p[..., None, :]
+
+    return answer(g, q, k, v, mask, softmax=lambda p, g: torch.einsum("...sr,...r->...s", jacobian(p), g))
 
 
 @right
 def through_the_output(g, q, k, v, mask=None):
     weights = attention_weights(q, k, mask)
     mean = (g * (weights @ v)).sum(-1, keepdim=True)  # Σ_s W ⊙ (g vᵀ) = g · out
-    return answer(g, q, k, v, mask, jacobian=lambda p, grad: p * (grad - mean))
+    grad_scores = weights * (torch.einsum("...te,...se->...ts", g, v) - mean) * q.shape[-1] ** -0.5
+    return grad_scores @ k, torch.einsum("...ts,...td->...sd", grad_scores, q), weights.mT @ g

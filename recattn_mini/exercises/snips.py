@@ -28,6 +28,8 @@ def inputs() -> dict[str, tuple]:
         "one huge weight": (clicks[:6], float64([300, 0.5, 1.5, 2, 4, 3])),
         "weights of 0": (clicks[3:11], float64([2, 0, 1.5, 0, 0.25, 3, 0, 0.00002])),
         "all rare": (clicks, weights / 1000),
+        "all very rare": (clicks, weights / 1e9),
+        "whole rewards": (clicks.long(), weights),
         "watch time": (float64([0.2, 0, 31, 7.5, 0, 2, 180]), weights[:7]),
     }
 
@@ -78,7 +80,7 @@ def check_weights_of_zero(f):
 
 def check_scale(f):
     "weights a thousand times smaller change nothing: only their ratios matter"
-    _agrees(f, "all rare")
+    _agrees(f, "all rare", "all very rare")
 
 
 def check_watch_time(f):
@@ -86,9 +88,14 @@ def check_watch_time(f):
     _agrees(f, "watch time")
 
 
-def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum()):
+def check_whole_rewards(f):
+    "clicks may come as whole numbers: weights are not cut to such"
+    _agrees(f, "whole rewards")
+
+
+def answer(rewards, weights, *, of=lambda w: w, by=None, reward=lambda r: r, below=lambda r, w: w.sum(), refuses=True):
     """`of` is done to the weights everywhere, `by` to those that rewards are multiplied by."""
-    if weights.sum() == 0:
+    if weights.sum() == 0 and refuses:
         raise ValueError("no weight")
     return (reward(rewards) * (by or of)(weights)).sum() / below(rewards, of(weights))
 
@@ -99,38 +106,25 @@ def _one(rewards, weights):
 
 ips = but(answer, "divided by n: that is IPS. SNIPS divides by the sum of the weights", below=lambda r, w: len(r))
 not_divided = but(answer, "not divided by anything: this is the sum of r · w", below=_one)
-clipped = but(
-    answer,
-    "weights are clipped at 10: clipping is another estimator, which trades variance for bias",
-    of=lambda w: w.clamp_max(10),
-)
+clipped = but(answer, "weights are clipped at 10: that is another estimator, with a bias", of=lambda w: w.clamp_max(10))
 clipped_ips = but(
-    answer,
-    "weights are clipped, and the sum is divided by n: that is clipped IPS. SNIPS clips nothing, and divides by Σ w",
-    of=lambda w: w.clamp_max(10),
-    below=lambda r, w: len(r),
+    answer, "that is clipped IPS: clip nothing, divide by Σ w", of=lambda w: w.clamp_max(10), below=lambda r, w: len(r)
 )
 clipped_at_one = but(
-    answer,
-    "weights are clipped at 1: rows that the new policy prefers must count more than once",
-    of=lambda w: w.clamp_max(1),
+    answer, "weights are clipped at 1: what the new policy prefers counts more", of=lambda w: w.clamp_max(1)
 )
 clipped_above = but(
-    answer,
-    "weights are clipped in the numerator alone: use the same weights above and below",
-    by=lambda w: w.clamp_max(10),
+    answer, "weights are clipped in the numerator: use the same above and below", by=lambda w: w.clamp_max(10)
 )
 kept_above_a_floor = but(
-    answer,
-    "weights are kept above 0.0001: a row that the new policy never shows must count nothing",
-    of=lambda w: w.clamp_min(1e-4),
+    answer, "weights are kept above 0.0001: a weight of 0 counts nothing", of=lambda w: w.clamp_min(1e-4)
 )
 normalised_twice = but(
     answer, "normalised twice: the weights sum to 1 already, do not divide by their sum again", by=lambda w: w / w.sum()
 )
 normalised_and_averaged = but(
     answer,
-    "normalised and then averaged: weights that sum to 1 want a sum, not a mean",
+    "normalised, then averaged: weights of sum 1 want a sum",
     by=lambda w: w / w.sum(),
     below=lambda r, w: len(r),
 )
@@ -143,32 +137,30 @@ numerator_unweighted = but(
     answer, "sum of r over sum of w: the rewards above have to be weighted too", by=torch.ones_like
 )
 over_clicked_rows = but(
-    answer,
-    "divided by the weights of the clicked rows alone: every row belongs in the denominator",
-    below=lambda r, w: (w * (r > 0)).sum(),
+    answer, "divided by the weights of the clicked rows: every row counts", below=lambda r, w: (w * (r > 0)).sum()
 )
 over_number_of_clicks = but(
     answer, "divided by the number of clicks: divide by the sum of all weights", below=lambda r, w: (r > 0).sum()
 )
 over_the_rewards = but(
-    answer,
-    "divided by the sum of the rewards: that is the clicks' mean weight. Divide by Σ w",
-    below=lambda r, w: r.sum(),
+    answer, "divided by the sum of the rewards: divide by that of the weights", below=lambda r, w: r.sum()
 )
 over_shown_rows = but(
-    answer,
-    "rows of weight 0 are not counted, but the others are divided by their number: divide by the sum of weights",
-    below=lambda r, w: (w > 0).sum(),
+    answer, "divided by the number of rows of weight above 0: divide by Σ w", below=lambda r, w: (w > 0).sum()
 )
 denominator_at_least_one = but(
-    answer,
-    "the denominator is kept at 1 at least: weights may sum to less, and only their ratios matter",
-    below=lambda r, w: w.sum().clamp_min(1),
+    answer, "the denominator is kept at 1 at least: only ratios matter", below=lambda r, w: w.sum().clamp_min(1)
 )
 epsilon_in_the_sum = but(
     answer,
-    "a small constant in the denominator: the estimate of a constant reward is no longer that reward",
-    below=lambda r, w: w.sum() + 1e-6,
+    "a small constant in the denominator: the estimate is a little too low",
+    below=lambda r, w: w.sum() + 1e-8,
+    refuses=False,
+)
+epsilon_in_a_sum_above_0 = but(
+    answer,
+    "a small constant in the denominator, which is above 0 without it: only ratios matter",
+    below=lambda r, w: w.sum() + 1e-8,
 )
 rewards_as_clicks = but(
     answer, "rewards are turned into clicks: 180 seconds are worth more than 2", reward=lambda r: r > 0
@@ -177,11 +169,29 @@ rewards_up_to_one = but(
     answer, "rewards are cut at 1: 180 seconds are worth more than 2", reward=lambda r: r.clamp_max(1)
 )
 softmax_of_weights = but(
-    answer,
-    "softmax of the weights: they are ratios already, divide them by their sum",
-    of=lambda w: torch.softmax(w, 0),
+    answer, "softmax of the weights: they are ratios, divide by their sum", of=lambda w: torch.softmax(w, 0)
 )
 over_the_largest = but(answer, "weights are divided by the largest: divide by their sum", below=lambda r, w: w.max())
+
+
+@wrong("rows without a reward are left out, of the denominator too: a row that was shown in vain counts")
+def rewarded_rows_only(rewards, weights):
+    answer(rewards, weights)
+    return over_clicked_rows(rewards, weights).nan_to_num(0)
+
+
+@wrong("the weights are cut to the rewards' dtype, whole numbers where clicks are such: make them float64")
+def in_the_rewards_dtype(rewards, weights):
+    answer(rewards, weights)
+    cut = weights.to(rewards.dtype)
+    return (cut * rewards).sum() / cut.sum().double()
+
+
+@wrong("a small sum of weights is taken for 0: only ratios matter, refuse a sum of 0 alone")
+def small_sum_refused(rewards, weights):
+    if weights.sum() < 1e-6:
+        raise ValueError("no weight")
+    return answer(rewards, weights)
 
 
 @wrong("a figure for each row: the estimate is their sum, one number")

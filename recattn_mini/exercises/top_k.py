@@ -33,7 +33,7 @@ def inputs() -> dict[str, tuple]:
         "two levels": (levels, 200),
         "a constant model": (torch.full((2, 50), 0.5, dtype=torch.float64), 40),
         "a tie at the edge": (float64([[1, 3, 2, 2, 2, 0]]), 2),
-        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12, 0.25 + 2e-7]]), 5),
+        "nearly tied": (float64([[0.5, 0.5 + 1e-12, 0.25, 0.5 + 2e-12, 0.25 + 2e-7, 0.75, 0.75 + 1e-8]]), 7),
         "seen items": (seen, 6),
         "more than there are": (random_tensors((3, 4), seed=5)[0].abs(), 9),
         "negative": (-5 - scores.abs(), 3),
@@ -107,6 +107,9 @@ def _as_it_is(items, _):
     return items
 
 
+ALONE = {"mask": _as_it_is, "fill": _as_it_is}
+
+
 def _upwards(scores, k):
     return scores.sort(dim=1, stable=True).indices
 
@@ -130,47 +133,43 @@ turned_round_alone = but(
     answer,
     "argsort()[::-1] alone: ties are turned round, -inf is ranked, a short list is not filled",
     order=lambda scores, k: _upwards(scores, k).flip(1),
-    mask=_as_it_is,
-    fill=_as_it_is,
+    **ALONE,
 )
 unstable = but(
     answer,
-    "ties are broken by luck (np.argsort without kind='stable', argpartition): the lower column comes first",
+    "an unstable sort (np.argsort, argpartition) breaks ties by luck: ask for a stable one",
     order=_numpy_argsort,
 )
 unstable_alone = but(
     answer,
     "np.argsort or argpartition alone: ties are broken by luck, -inf is ranked, a short list is not filled",
     order=_numpy_argsort,
-    mask=_as_it_is,
-    fill=_as_it_is,
+    **ALONE,
 )
 by_topk = but(
-    answer,
-    "torch.topk breaks ties by luck: of equal scores the lower column comes first. Sort stably",
-    order=lambda scores, k: scores.topk(k).indices,
+    answer, "torch.topk breaks ties by luck: ask for a stable sort", order=lambda scores, k: scores.topk(k).indices
 )
 by_topk_alone = but(
     answer,
     "torch.topk alone: ties are broken by luck, -inf is ranked, a short list is not filled",
     order=lambda scores, k: scores.topk(k).indices,
-    mask=_as_it_is,
-    fill=_as_it_is,
+    **ALONE,
 )
 in_item_order = but(
     answer,
-    "the right k items in item order, as if they were not ranked: the best comes first",
+    "the k items in item order: the best comes first",
     order=lambda scores, k: stable(scores)[:, :k].sort(1).values,
 )
 in_float32 = but(
-    answer,
-    "scores in float32: what differs by less than its 7 digits becomes a tie. Sort them as they come",
-    by=lambda scores: scores.float(),
+    answer, "scores in float32, whose 7 digits make ties: sort them as they come", by=lambda scores: scores.float()
 )
 rounded = but(
+    answer, "scores are rounded, which makes ties: sort them as they come", by=lambda scores: scores.round(decimals=6)
+)
+nudged = but(
     answer,
-    "scores are rounded: what differs in later digits becomes a tie. Sort them as they come",
-    by=lambda scores: scores.round(decimals=6),
+    "ties are broken by a small number added to each score, which turns close scores round: sort stably",
+    by=lambda scores: scores - 1e-9 * torch.arange(scores.shape[1]),
 )
 by_size = but(answer, "sorted by size without the sign: a score below 0 is a low one", by=torch.abs)
 along_users = but(
@@ -181,62 +180,58 @@ along_users = but(
 )
 ranks = but(
     answer,
-    "rank of every item instead of the items in rank order: argsort of argsort",
+    "the rank of every item: the items in rank order are asked",
     order=lambda scores, k: stable(scores).argsort(1),
 )
 the_scores = but(
     answer,
-    "the scores come back: their places are asked, the item ids",
+    "the scores come back: their columns are asked, the items",
     mask=lambda items, scores: scores,
     fill=_as_it_is,
 )
 one_short = but(answer, "k - 1 items: a slice up to k holds k", cut=lambda k: k - 1)
-no_repairs = but(
-    answer,
-    "the plain stable sort: it still ranks -inf, and a short list is not filled. Put -1 in both",
-    mask=_as_it_is,
-    fill=_as_it_is,
-)
+no_repairs = but(answer, "the sort alone: it still ranks -inf, and fills no short list. Put -1 in both", **ALONE)
 seen_are_ranked = but(
     answer, "items with a score of -inf are ranked, at the end: they are no candidates. Put -1", mask=_as_it_is
 )
 seen_are_zero = but(
-    answer,
-    "items with a score of -inf become 0, which is an item: put -1",
-    mask=lambda items, scores: torch.where(scores == -INF, 0, items),
+    answer, "a score of -inf gives item 0: put -1", mask=lambda items, scores: torch.where(scores == -INF, 0, items)
 )
 plus_infinity_too = but(
     answer,
-    "an infinite score of either sign is taken for a seen item: only -inf is",
+    "+inf is masked too: only -inf is no candidate",
     mask=lambda items, scores: torch.where(scores.isinf(), -1, items),
 )
 negative_is_nothing = but(
     answer,
-    "scores of 0 and below are not ranked (as some libraries do): a logit is a score of either sign",
+    "scores of 0 and below are not ranked: a logit has either sign",
     mask=lambda items, scores: torch.where(scores > 0, items, -1),
 )
 very_low_is_nothing = but(
     answer,
-    "scores below -1e9 are taken for seen items: only -inf is, any finite score is a candidate",
+    "scores below -1e9 are masked too: only -inf is no candidate",
     mask=lambda items, scores: torch.where(scores < -1e9, -1, items),
+)
+cut_for_all = but(
+    answer,
+    "all lists are cut at the smallest number of candidates: each user's ends where their own do",
+    mask=lambda items, scores: torch.where(torch.arange(items.shape[1]) < (scores > -INF).sum(1).min(), items, -1),
 )
 narrow = but(answer, "fewer than k columns where there are fewer items: fill them with -1", fill=_as_it_is)
 filled_with_zero = but(
-    answer,
-    "the columns beyond the catalogue hold 0, which is an item: fill them with -1",
-    fill=lambda items, k: filled(items, k, 0),
+    answer, "columns beyond the catalogue hold 0, an item: fill them with -1", fill=lambda items, k: filled(items, k, 0)
 )
 filled_at_the_front = but(
     answer, "-1 stands at the front: a list begins with the best, and -1 fills it at its end", fill=_front
 )
 from_one = but(
     answer,
-    "items are counted from 1: an item is its column, from 0",
+    "items are counted from 1: count from 0",
     fill=lambda items, k: filled(torch.where(items < 0, -1, items + 1), k),
 )
 from_one_and_zero = but(
     answer,
-    "items are counted from 1, and 0 stands for none: an item is its column, from 0, and -1 for none",
+    "items are counted from 1, and 0 is none: count from 0, -1 is none",
     fill=lambda items, k: filled(items, k) + 1,
 )
 

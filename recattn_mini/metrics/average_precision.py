@@ -22,9 +22,9 @@ def average_precision_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np
     """Precision@r summed over the places r <= k of a user's hits, by R: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. A hit is a place worth more than 0; Precision@r is the share of hits among the first r places,
-    counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before k. A user with nothing
-    relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. A hit is a place worth more than 0; Precision@r is the share of hits
+    among the first r places, counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before
+    k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains, judged = np.array([[1, 0, 1, 1], [0, 0, 0, 0]]), np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
     >>> average_precision_numpy(gains, judged, 3).round(4)  # (1 + 2/3) / 5; nothing to find
@@ -45,9 +45,9 @@ def average_precision(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torc
     """Precision@r summed over the places r <= k of a user's hits, by R: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. A hit is a place worth more than 0; Precision@r is the share of hits among the first r places,
-    counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before k. A user with nothing
-    relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. A hit is a place worth more than 0; Precision@r is the share of hits
+    among the first r places, counted from 1; R counts what is above 0 in judged, ranked or not. A list may end before
+    k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains, judged = torch.tensor([[1.0, 0, 1, 1], [0, 0, 0, 0]]), torch.tensor([[1.0, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
     >>> average_precision(gains, judged, 3)  # (1 + 2/3) / 5; nothing to find

@@ -21,10 +21,10 @@ from recattn_mini.shapes import takes
 def gauc_numpy(scores: np.ndarray, labels: np.ndarray, users: np.ndarray) -> float:
     """The mean of the users' AUCs, each weighted by the user's impressions, as a Python float.
 
-    scores (n), labels (n), 0 or 1, and users (n), whose impression each row is: any whole number, in any order. AUC is
-    the share of the user's pairs (a positive, a negative) in which the positive has the higher score; a tie is half a
-    pair. A user whose labels are all 0 or all 1 is left out, from the sum and from the weights. If that leaves nobody:
-    ValueError. The inputs stay unchanged.
+    scores (n), without NaN, labels (n), 0 or 1, and users (n), whose impression each row is: any whole number, in any
+    order. AUC is the share of the user's pairs (a positive, a negative) in which the positive has the higher score; a
+    tie, of two scores of -inf too, is half a pair. A user whose labels are all 0 or all 1 is left out, from the sum and
+    from the weights. If that leaves nobody, or there are no rows: ValueError. The inputs stay unchanged.
 
     >>> scores, labels = np.array([0.1, 0.9, 0.5, 0.3, 0.8, 0.7]), np.array([0, 1, 1, 1, 0, 1])
     >>> users = np.array([7, 7, 4, 4, 4, 9])  # 7 has 1 of 1 pairs in order, 4 has 0 of 2, 9 has no pair
@@ -45,10 +45,10 @@ def gauc_numpy(scores: np.ndarray, labels: np.ndarray, users: np.ndarray) -> flo
 def gauc(scores: torch.Tensor, labels: torch.Tensor, users: torch.Tensor) -> float:
     """The mean of the users' AUCs, each weighted by the user's impressions, as a Python float.
 
-    scores (n), labels (n), 0 or 1, and users (n), whose impression each row is: any whole number, in any order. AUC is
-    the share of the user's pairs (a positive, a negative) in which the positive has the higher score; a tie is half a
-    pair. A user whose labels are all 0 or all 1 is left out, from the sum and from the weights. If that leaves nobody:
-    ValueError. The inputs stay unchanged.
+    scores (n), without NaN, labels (n), 0 or 1, and users (n), whose impression each row is: any whole number, in any
+    order. AUC is the share of the user's pairs (a positive, a negative) in which the positive has the higher score; a
+    tie, of two scores of -inf too, is half a pair. A user whose labels are all 0 or all 1 is left out, from the sum and
+    from the weights. If that leaves nobody, or there are no rows: ValueError. The inputs stay unchanged.
 
     >>> scores, labels = torch.tensor([0.1, 0.9, 0.5, 0.3, 0.8, 0.7]), torch.tensor([0, 1, 1, 1, 0, 1])
     >>> users = torch.tensor([7, 7, 4, 4, 4, 9])  # 7 has 1 of 1 pairs in order, 4 has 0 of 2, 9 has no pair

@@ -21,8 +21,8 @@ def hit_rate_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     """1 if anything relevant is among the user's first k places, else 0: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0. A list may end before k. A user with nothing
-    relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0. A list may end before
+    k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains, judged = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]]), np.array([[1, 1], [1, 0], [0, 0]])
     >>> hit_rate_numpy(gains, judged, 2)  # at place 2; at place 3; nothing to find
@@ -37,8 +37,8 @@ def hit_rate(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
     """1 if anything relevant is among the user's first k places, else 0: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0. A list may end before k. A user with nothing
-    relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0. A list may end before
+    k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains = torch.tensor([[0.0, 1, 1], [0, 0, 1], [0, 0, 0]])
     >>> judged = torch.tensor([[1.0, 1], [1, 0], [0, 0]])

@@ -32,9 +32,10 @@ def snips_numpy(rewards: np.ndarray, weights: np.ndarray) -> float:
     """The mean of the rewards weighted by weights, Σ w r / Σ w, as a Python float.
 
     rewards (n), at least 0, are what was logged; weights (n), at least 0, are π_new / π_log of the logged actions. The
-    weights are taken as they are, not clipped. If all are 0: ValueError. The inputs stay unchanged.
+    weights are taken as they are, not clipped. If all are 0, or there are no rows: ValueError. The inputs stay
+    unchanged.
 
-    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.5, 1.25, 2.0, 1.25]))  # 2.5 / 5; IPS says 2.5 / 4
+    >>> snips_numpy(np.array([1, 0, 1, 0]), np.array([0.5, 1.75, 2.0, 0.75]))  # 2.5 / 5; IPS says 2.5 / 4
     0.5
 
     Asked   "Why is it steadier than IPS?"
@@ -72,9 +73,10 @@ def snips(rewards: torch.Tensor, weights: torch.Tensor) -> float:
     """The mean of the rewards weighted by weights, Σ w r / Σ w, as a Python float.
 
     rewards (n), at least 0, are what was logged; weights (n), at least 0, are π_new / π_log of the logged actions. The
-    weights are taken as they are, not clipped. If all are 0: ValueError. The inputs stay unchanged.
+    weights are taken as they are, not clipped. If all are 0, or there are no rows: ValueError. The inputs stay
+    unchanged.
 
-    >>> snips(torch.tensor([1.0, 0, 1, 0]), torch.tensor([0.5, 1.25, 2.0, 1.25]))  # 2.5 / 5; IPS says 2.5 / 4
+    >>> snips(torch.tensor([1.0, 0, 1, 0]), torch.tensor([0.5, 1.75, 2.0, 0.75]))  # 2.5 / 5; IPS says 2.5 / 4
     0.5
     """
     weights = weights.double()

@@ -24,9 +24,9 @@ def ndcg_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     """NDCG of each user's list, of gains as they are: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. DCG is the sum of gain / log₂(r + 1) over the places r = 1 … k, gains taken linearly (not
-    2^gain - 1). It is divided by the DCG of the best list there could be: the k largest of judged, largest first.
-    Either list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. DCG is the sum of gain / log₂(r + 1) over the places r = 1 … k, gains
+    taken linearly (not 2^gain - 1). It is divided by the DCG of the best list there could be: the k largest of judged,
+    largest first. Either list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> ndcg_numpy(np.array([[0, 1], [0, 0]]), np.array([[1, 0], [0, 0]]), 2).round(4)  # 1 / log₂ 3; nothing to find
     array([0.6309,    nan])
@@ -41,9 +41,9 @@ def ndcg(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
     """NDCG of each user's list, of gains as they are: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. DCG is the sum of gain / log₂(r + 1) over the places r = 1 … k, gains taken linearly (not
-    2^gain - 1). It is divided by the DCG of the best list there could be: the k largest of judged, largest first.
-    Either list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. DCG is the sum of gain / log₂(r + 1) over the places r = 1 … k, gains
+    taken linearly (not 2^gain - 1). It is divided by the DCG of the best list there could be: the k largest of judged,
+    largest first. Either list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains, judged = torch.tensor([[0.0, 1], [0, 0]]), torch.tensor([[1.0, 0], [0, 0]])
     >>> ndcg(gains, judged, 2)  # 1 / log₂ 3; nothing to find

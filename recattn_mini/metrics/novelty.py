@@ -24,8 +24,8 @@ def novelty_numpy(items: np.ndarray, popularity: np.ndarray) -> np.ndarray:
     of the sum and of the count. popularity (n) is the share of users who know each item. If a popularity is 0, of any
     item, listed or not: ValueError. A user with an empty list has NaN. The inputs stay unchanged.
 
-    >>> novelty_numpy(np.array([[0, 1], [1, -1], [-1, -1]]), np.array([0.5, 0.125]))  # 1 and 3 bits
-    array([ 2.,  3., nan])
+    >>> novelty_numpy(np.array([[0, 1], [0, -1], [-1, -1]]), np.array([0.5, 0.125]))  # 1 and 3 bits
+    array([ 2.,  1., nan])
     """
     check_items(items, len(popularity))
     _check_popularity(float(popularity.min()))
@@ -44,8 +44,8 @@ def novelty(items: torch.Tensor, popularity: torch.Tensor) -> torch.Tensor:
     of the sum and of the count. popularity (n) is the share of users who know each item. If a popularity is 0, of any
     item, listed or not: ValueError. A user with an empty list has NaN. The inputs stay unchanged.
 
-    >>> novelty(torch.tensor([[0, 1], [1, -1], [-1, -1]]), torch.tensor([0.5, 0.125]))  # 1 and 3 bits
-    tensor([2., 3., nan], dtype=torch.float64)
+    >>> novelty(torch.tensor([[0, 1], [0, -1], [-1, -1]]), torch.tensor([0.5, 0.125]))  # 1 and 3 bits
+    tensor([2., 1., nan], dtype=torch.float64)
     """
     check_items(items.cpu().numpy(), len(popularity))
     _check_popularity(popularity.min().item())

@@ -22,8 +22,9 @@ def recall_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
     """The share of each user's relevant items that the first k places hold: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0, and counts once, whatever it is worth. A list
-    that ends before k has missed the rest. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0, and counts once,
+    whatever it is worth. A list that ends before k has missed the rest. A user with nothing relevant has NaN. The
+    inputs stay unchanged.
 
     >>> recall_numpy(np.array([[1, 0, 3], [0, 0, 0]]), np.array([[3, 1], [0, 0]]), 2)  # one of two; nothing to find
     array([0.5, nan])
@@ -38,8 +39,9 @@ def recall(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.Tensor:
     """The share of each user's relevant items that the first k places hold: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0, and counts once, whatever it is worth. A list
-    that ends before k has missed the rest. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0, and counts once,
+    whatever it is worth. A list that ends before k has missed the rest. A user with nothing relevant has NaN. The
+    inputs stay unchanged.
 
     >>> gains, judged = torch.tensor([[1.0, 0, 3], [0, 0, 0]]), torch.tensor([[3.0, 1], [0, 0]])
     >>> recall(gains, judged, 2)  # one of two; nothing to find

@@ -20,8 +20,8 @@ def reciprocal_rank_numpy(gains: np.ndarray, judged: np.ndarray, k: int) -> np.n
     """1 / the place of the user's first relevant item, counted from 1: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0. 0 if none is among the first k places; a list
-    may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0. 0 if none is among the
+    first k places; a list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains, judged = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]]), np.array([[1, 1], [1, 0], [0, 0]])
     >>> reciprocal_rank_numpy(gains, judged, 2)  # at place 2; beyond k; nothing to find
@@ -37,8 +37,8 @@ def reciprocal_rank(gains: torch.Tensor, judged: torch.Tensor, k: int) -> torch.
     """1 / the place of the user's first relevant item, counted from 1: gains (u r), judged (u m) -> (u), float64.
 
     gains is what the item at each place is worth, best place first; judged all that the user could have gained, in any
-    order, padded with 0. An item is relevant if it is worth more than 0. 0 if none is among the first k places; a list
-    may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
+    order, padded with 0; gains are not negative. An item is relevant if it is worth more than 0. 0 if none is among the
+    first k places; a list may end before k. A user with nothing relevant has NaN. The inputs stay unchanged.
 
     >>> gains = torch.tensor([[0.0, 1, 1], [0, 0, 1], [0, 0, 0]])
     >>> judged = torch.tensor([[1.0, 1], [1, 0], [0, 0]])

@@ -40,7 +40,7 @@ def top_k(scores: torch.Tensor, k: int) -> torch.Tensor:
 
     An item is its column, from 0. Of equal scores the lower column comes first. An item with a score of -inf is no
     candidate; +inf is one. Where there are fewer than k candidates, also where k > n, the list ends early, and -1 fills
-    it up to k columns. scores stays unchanged.
+    it up to k columns. The items are on the device of scores, which stays unchanged.
 
     >>> scores = torch.tensor([[0.2, 0.9, 0.9, -torch.inf], [0.1, 0.4, 0.3, 0.2]])
     >>> top_k(scores, 4)  # 1 and 2 are tied; 3 is masked

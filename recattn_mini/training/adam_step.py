@@ -35,8 +35,9 @@ def adam_step_numpy(
     """parameter, gradient, m and v (...), step from 1 -> the new parameter, the new m, the new v, in this order.
 
     m and v are the means before the correction, in the arguments and in the result: only the update of the parameter
-    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root. New arrays come back, and the arguments stay
-    as they are; m and v may be one and the same array of zeros.
+    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root; where it is 0, as in the example, a gradient
+    that has always been 0 gives 0 / 0. New arrays come back, in the dtype of the arguments, which stay as they are; m
+    and v may be one and the same array of zeros.
 
     An item that is in no batch has gradient 0 and is stepped all the same: with m = 0, never seen, it stays where it
     is; seen before, it moves on by m. (A sparse Adam steps only the rows in the batch.)
@@ -93,8 +94,9 @@ def adam_step(
     """parameter, gradient, m and v (...), step from 1 -> the new parameter, the new m, the new v, in this order.
 
     m and v are the means before the correction, in the arguments and in the result: only the update of the parameter
-    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root. New arrays come back, and the arguments stay
-    as they are; m and v may be one and the same array of zeros.
+    takes m / (1 - β₁^step) and v / (1 - β₂^step). ε is added to the root; where it is 0, as in the example, a gradient
+    that has always been 0 gives 0 / 0. New arrays come back, in the dtype of the arguments, which stay as they are; m
+    and v may be one and the same array of zeros.
 
     An item that is in no batch has gradient 0 and is stepped all the same: with m = 0, never seen, it stays where it
     is; seen before, it moves on by m. (A sparse Adam steps only the rows in the batch.)

@@ -81,7 +81,8 @@ def sampled_softmax_loss(
     right: (m) is one log Q for each negative, shared by all targets, also where there are as many targets as negatives;
     (... m) is one for each pair; a number is for all. hits is boolean, broadcasts to (... m) and is True where a
     negative is the target itself: that negative drops out of the sum. A target whose negatives are all hits costs 0,
-    and its gradient is finite. Scores beyond ±1,000 neither overflow nor vanish. The arguments stay as they are.
+    and its gradient is finite. Scores beyond ±1,000 neither overflow nor vanish. The loss has the dtype of the scores.
+    The arguments stay as they are.
 
     >>> items = torch.tensor([50, 181, 50])  # negatives from the batch: one for 50, two for 181
     >>> scores, log_q = torch.zeros(3, 3), torch.tensor([2.0, 1.0, 2.0]).log()  # 50 is twice as popular

@@ -1,4 +1,4 @@
-"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only, module_only, same …
+"""The words that specs are written in: wrong, but, mistakes_of, right, teaching, torch_only, module_only, same.
 
 What several specs share stands once, in this folder:
 

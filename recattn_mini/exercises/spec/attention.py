@@ -9,7 +9,8 @@ and takes every mistake of these parts, `mistakes_of_scaling(answer)` and `mista
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -85,10 +86,16 @@ def mistakes_of_scaling(
     return named(some, [but(answer, hint, scale=scale) for hint, scale in some.values()])
 
 
-def mistakes_of_attending(answer: Callable, without: Iterable[Callable] = ()) -> list[Callable]:
-    """The answer with every known mistake between its scores and its output, but those that cannot be told there."""
-    some = [bad for bad in ATTENDING if bad not in without]
-    return named([bad.__name__ for bad in some], [but(answer, bad.hint, attend=bad) for bad in some])
+def mistakes_of_attending(
+    answer: Callable, without: Iterable[str] = (), hints: Mapping[str, str] = MappingProxyType({})
+) -> list[Callable]:
+    """The answer with every known mistake between its scores and its output, but those that cannot be told there.
+
+    `hints` are by name, for a spec that has no queries and keys to speak of.
+    """
+    names = [bad.__name__ for bad in ATTENDING if bad.__name__ not in without]
+    some = [bad for bad in ATTENDING if bad.__name__ in names]
+    return named(names, [but(answer, hints.get(bad.__name__, bad.hint), attend=bad) for bad in some])
 
 
 def named(names: Iterable[str], functions: list[Callable]) -> list[Callable]:
@@ -257,6 +264,11 @@ def epsilon_in_the_divisor(scores, v, mask):
 @wrong("the softmax runs over the queries: the weights of one query, over the keys, must sum to 1")
 def softmax_over_queries(scores, v, mask):
     return softmax(masked_scores(scores, mask).mT.contiguous()).mT @ v
+
+
+@wrong("the softmax runs over the queries, with NaN for a key that no query may attend to: it runs over the keys")
+def softmax_over_queries_nan(scores, v, mask):
+    return torch.softmax(masked_scores(scores, mask), -2) @ v
 
 
 @wrong("the softmax runs over everything at once: the weights of each query must sum to 1")

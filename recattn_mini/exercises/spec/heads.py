@@ -16,6 +16,8 @@ from recattn_mini.exercises.spec import but, mistakes_of
 from recattn_mini.exercises.spec.attention import (
     ATTENDING,
     attend,
+    lowest_of_the_dtype,
+    mistakes_of_attending,
     mistakes_of_scaling,
     named,
     root_of_width,
@@ -79,6 +81,16 @@ def _masked_by(change):
 
 def _as_they_are(q, k, v, w_q, w_k, w_v):
     return q @ w_q, k @ w_k, v @ w_v
+
+
+def first_head_alone(*lead: int, t: int, s: int) -> torch.Tensor:
+    """A mask (*lead t s) with which the first head may attend to everything, the others to nothing."""
+    return (torch.arange(lead[1]) == 0)[:, None, None].repeat(lead[0], 1, t, s)
+
+
+def _zeros_where_no_head_attends(scores, v, mask):
+    out = lowest_of_the_dtype(scores, v, mask)
+    return out if mask is None else out * mask.expand(scores.shape).any(-1, keepdim=True).any(1, keepdim=True)
 
 
 MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
@@ -214,6 +226,10 @@ MISTAKES: dict[str, tuple[str, dict[str, Callable]]] = {
     "mask_with_two_axes_more": (
         "mask[:, None, None] is for a mask (b s): this one broadcasts to (b h t s) as it is",
         {"attend": _masked_by(lambda mask, scores: mask[:, None, None])},
+    ),
+    "zeros_where_no_head_attends": (
+        "zeros only where no head may attend, else an empty head gets a plain mean: each head gives zeros by itself",
+        {"attend": _zeros_where_no_head_attends},
     ),
     "causal_instead": (
         "a causal mask, as in nanoGPT, in place of the mask that is given",

@@ -132,6 +132,16 @@ def sigmoid_of_differences(scores, labels):
     return (high - low).double().sigmoid().mean()
 
 
+@wrong("sigmoids are compared: large scores that differ become tied there. Compare the scores as they are")
+def by_sigmoids(scores, labels):
+    return pairs_won(scores.sigmoid(), labels)
+
+
+@wrong("rows with an infinite score are left out: -inf is a score like any other, and tied with -inf alone")
+def infinite_left_out(scores, labels):
+    return pairs_won(scores[scores.isfinite()], labels[scores.isfinite()])
+
+
 @wrong("scores are cut to 0 … 1 first: logits beyond become tied. Compare them as they are")
 def clipped(scores, labels):
     return pairs_won(scores.clamp(0, 1), labels)
@@ -163,6 +173,12 @@ def by_signs(scores, labels):
 @wrong("labels of 0 and 1 used as an index pick rows 0 and 1 over and over: a mask is labels == 1")
 def labels_as_index(scores, labels):
     high, low = scores[labels.long()][:, None], scores[1 - labels.long()]
+    return ((high > low).double() + 0.5 * (high == low)).mean()
+
+
+@wrong("scores[labels] picks rows 0 and 1 over and over, or fails where labels are floating: a mask is labels == 1")
+def labels_as_index_as_they_are(scores, labels):
+    high, low = scores[labels][:, None], scores[1 - labels]
     return ((high > low).double() + 0.5 * (high == low)).mean()
 
 

@@ -149,6 +149,11 @@ def judged_cut(metric, gains, judged, k):
     return metric(gains, judged[:, :k], k)
 
 
+@wrong("only the first of judged is asked whether there is something to find: it stands in any order, so ask all")
+def first_judged(metric, gains, judged, k):
+    return torch.where(judged[:, 0] > 0, metric(gains, judged, k), torch.nan)
+
+
 @wrong("the wrong axis: each row is a user, so go along axis 1")
 def along_users(metric, gains, judged, k):
     return metric(gains.mT, judged.mT, k)
@@ -227,12 +232,17 @@ def micro_for_all(gained, possible, gains, judged, k):
 
 @wrong("a small constant in the divisor: every figure is a little too low, and NaN has become 0")
 def epsilon(gained, possible, gains, judged, k):
-    return gained(gains, k) / (possible(judged, k) + 1e-6)
+    return gained(gains, k) / (possible(judged, k) + 1e-8)
 
 
 @wrong("not divided: this is what was gained, divide it by what was possible")
 def not_divided(gained, possible, gains, judged, k):
     return where_relevant(judged, gained(gains, k))
+
+
+@wrong("judged is cut at place k, and where nothing is left that is x / 0: it is no ranked list, so all of it counts")
+def judged_cut_and_infinite(gained, possible, gains, judged, k):
+    return gained(gains, k) / possible(judged[:, :k], k)
 
 
 @wrong("divided by what the list holds, where what was never ranked is missing: take the divisor from judged")
@@ -248,6 +258,13 @@ def by_what_is_listed_and_nan(gained, possible, gains, judged, k):
 @wrong("divided by what the first k places hold, so that what they miss is forgiven: take the divisor from judged")
 def by_what_was_found(gained, possible, gains, judged, k):
     return where_relevant(judged, share(gained(gains, k), possible(gains[:, :k], k)).nan_to_num(0))
+
+
+@wrong(
+    "divided by what the first k places hold, and 0 if that is nothing: take the divisor from judged, NaN where it is 0"
+)
+def by_what_was_found_and_zero(gained, possible, gains, judged, k):
+    return share(gained(gains, k), possible(gains[:, :k], k)).nan_to_num(0)
 
 
 @wrong("divided by what the first k places hold, and without a hit there that is 0 / 0: take the divisor from judged")

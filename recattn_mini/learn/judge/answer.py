@@ -30,10 +30,13 @@ class Answer:
     def __init__(self, learners: Callable, spec: ModuleType) -> None:
         self.is_numpy = learners.__name__.endswith("_numpy")
         self.learners = self._call = learners
-        if inspect.isclass(learners):
-            self._call = lambda *args: spec.call_module(learners, *args)
         signature = inspect.signature(getattr(spec, learners.__name__))
         self._names = list(signature.parameters)
+        if inspect.isclass(learners):
+            self._call = lambda *args: spec.call_module(learners, *args)
+            self._names = list(inspect.signature(spec.call_module).parameters)[
+                1:
+            ]  # those of the call, without the module
         self.is_number = signature.return_annotation is float
         self._originals = Originals()
         self._quiet = False

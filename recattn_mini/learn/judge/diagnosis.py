@@ -11,6 +11,8 @@ import torch
 
 from recattn_mini.exercises.spec import TOLERANCE, Mistake, copy_of, float64, gradients
 from recattn_mini.exercises.spec.common import (
+    FLOAT32,
+    arrays_keep_their_dtype,
     cases_elsewhere,
     common_mistakes,
     float32_cases,
@@ -27,7 +29,7 @@ FEW = 6  # numbers: on fewer, two different mistakes easily agree
 class Way:
     """One way to call an answer, on one input."""
 
-    kind: str  # value, float32, device, gradient
+    kind: str  # value, refused, float32, device, gradient
     how: Callable[..., Any]
     case: tuple
     of_modules: bool = True  # False for what a module takes only filled up, or refuses when it is built
@@ -49,14 +51,18 @@ def ways(spec: ModuleType, with_gradients: bool) -> list[Way]:
     if with_gradients:
         names, in_float32 = getattr(spec, "IN_DEPTH", inputs), float32_cases(spec)
         found = list(ways(spec, False))
-        found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
+        if not arrays_keep_their_dtype(spec):
+            found += [Way("float32", _value, in_float32[name][0]) for name in names if name in in_float32]
         found += [Way("device", _place, case, of_modules=False) for case in cases_elsewhere(spec)]
         if getattr(spec, "DIFFERENTIABLE", True):
-            found += [Way("gradient", gradients, inputs[name]) for name in names]
+            found += [Way("gradient", _gradients, inputs[name]) for name in names]
         return found
     refused: dict[str, tuple] = getattr(spec, "refused", dict)()
     found = [Way("value", _value, case, of_modules=name not in only) for name, case in inputs.items()]
-    return found + [Way("value", _value, case, of_modules=False) for case in refused.values()]
+    found += [Way("refused", _let_through, case, of_modules=False) for case in refused.values()]
+    if arrays_keep_their_dtype(spec):
+        found += [Way("float32", _value, case) for case, _ in float32_cases(spec).values()]
+    return found
 
 
 def ways_of(f: Callable, spec: ModuleType, with_gradients: bool) -> list[Way]:
@@ -69,6 +75,20 @@ def _value(f: Callable, *args: Any) -> Any:
     with torch.no_grad():
         out = f(*args)
     return float64(out) if isinstance(out, float) else out
+
+
+def _let_through(f: Callable, *args: Any) -> Any:
+    """A number as it is; of anything else only that no error was raised: nobody is told what it should have been."""
+    out = _value(f, *args)
+    is_number = isinstance(out, torch.Tensor) and not out.dim() and out.is_floating_point()
+    return out if is_number else "let through"
+
+
+def _gradients(f: Callable, *args: Any) -> tuple[torch.Tensor, ...]:
+    """Zeros where none arrived: what is not used and what cancels are one mistake."""
+    floating = [x for x in args if isinstance(x, torch.Tensor) and x.is_floating_point()]
+    found = gradients(f, *args)
+    return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(floating, found, strict=True))
 
 
 def _place(f: Callable, *args: Any) -> str:
@@ -102,8 +122,11 @@ def diagnose(f: Callable, spec: ModuleType, with_gradients: bool) -> str:
     if off and not alike(of_f(off[0]), off[0].outcome(f)):
         return RANDOM
     # where it is wrong first: few mistakes agree there, and most of the bank is never run on the rest
-    if off and (found := _agreeing(bank, [*off, *(way for way in tried if way not in off)], of_f)):
-        return f"looks like: {found[0].hint}"  # type: ignore[attr-defined]
+    order = [*off, *(way for way in tried if way not in off)]
+    # a ValueError that is missing besides has a check of its own to tell it
+    for ordered in (order, [way for way in order if way.kind != "refused"]):
+        if off and ordered and ordered[0] in off and (found := _agreeing(bank, ordered, of_f)):
+            return f"looks like: {found[0].hint}"  # type: ignore[attr-defined]
     values = [way for way in off if way.kind == "value" and _tells(of_f(way))]
     if (part := _most_like(bank, values, of_f)) is not None:
         return f"in part like: {part.hint}\nand there is more: a second mistake, or a new one"  # type: ignore[attr-defined]
@@ -150,6 +173,6 @@ def alike(a: Any, b: Any) -> bool:
             return True
         if torch.equal(a, b):  # a tenth of the time, and most often so
             return True
-        off = 1e-5 if a.dtype == torch.float32 else TOLERANCE
+        off = FLOAT32 if a.dtype == torch.float32 else TOLERANCE
         return torch.allclose(a, b, rtol=off, atol=off, equal_nan=True)
     return type(a) is type(b) and a == b
