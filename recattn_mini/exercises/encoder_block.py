@@ -57,24 +57,23 @@ def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h,
 
 
 def _weights(d: int, f: int, seed: int) -> list[torch.Tensor]:
-    of_heads = [0.4 * w for w in random_tensors(*[(d, d)] * 4, seed=seed)]
-    of_network = [0.3 * w for w in random_tensors((f, d), (d, f), seed=seed + 1)]
-    return [*of_heads, *of_network, *random_tensors((d,), (d,), seed=seed + 2)]
+    matrices = [0.4 * w for w in random_tensors(*[(d, d)] * 4, (f, d), (d, f), seed=seed)]
+    return [*matrices, *random_tensors((d,), (d,), seed=seed + 2)]
 
 
 @drawn_once
 def inputs() -> dict[str, tuple]:
     (x,), (one, equal) = random_views((2, 5, 12), seed=0), random_tensors((1, 1, 12), (4, 4, 4))
-    w_q, w_k, w_v, w_o, *others = _weights(12, 17, seed=1)
-    weights, of = (w_q, w_k, w_v, w_o, *others, 3), masks(2, 3, t=5, s=5)
+    w_q, w_k, w_v, w_o, *others = weights = [*_weights(12, 17, seed=1), 3]
+    of = masks(2, 3, t=5, s=5)
     return {
         "no mask": (x, *weights, None),
         **{name: (x, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (x, *weights, nobody(2, 1, t=5, s=5)),
-        "large": (x, 1e6 * w_q, 1e6 * w_k, w_v, w_o, *others, 3, of["padding"]),
+        "large": (x, 1e6 * w_q, 1e6 * w_k, w_v, w_o, *others, of["padding"]),
         "zeros": (torch.cat([0 * x[:, :2], x[:, 2:]], 1), *weights, None),
         "one": (one, *weights, None),
-        "narrower inside": (x, w_q[:6], w_k[:6], w_v[:6], w_o[:, :6], *others, 3, None),
+        "narrower inside": (x, w_q[:6], w_k[:6], w_v[:6], w_o[:, :6], *others, None),
         "all sizes equal": (equal, *_weights(4, 4, seed=5), 4, masks(4, 4, t=4, s=4)["a mask"]),
     }
 

@@ -4,6 +4,7 @@ What several specs share stands once, in this folder:
 
     attention       inputs of every kind for attention, and the mistakes of scaling, masking and weighing
     heads           the mistakes of projecting, splitting and joining heads
+    blocks          the mistakes of a pre-norm block: sublayers, norms, network
     modules         a learner's module as a function of its weights
     common          what every exercise is asked: its examples, float32, another device, its ValueErrors
 """
