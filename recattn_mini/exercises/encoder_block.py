@@ -64,7 +64,8 @@ def _weights(d: int, f: int, seed: int) -> list[torch.Tensor]:
 @drawn_once
 def inputs() -> dict[str, tuple]:
     (x,), (one, equal) = random_views((2, 5, 12), seed=0), random_tensors((1, 1, 12), (4, 4, 4))
-    w_q, w_k, w_v, w_o, *others = weights = [*_weights(12, 17, seed=1), 3]
+    w_q, w_k, w_v, w_o, *scales = _weights(12, 17, seed=1)
+    weights, others = [w_q, w_k, w_v, w_o, *scales, 3], [*scales, 3]
     of = masks(2, 3, t=5, s=5)
     return {
         "no mask": (x, *weights, None),
