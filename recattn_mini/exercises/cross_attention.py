@@ -24,7 +24,7 @@ from recattn_mini.exercises.spec import (
     torch_only,
     wrong,
 )
-from recattn_mini.exercises.spec.attention import masks, named, nobody, random_views
+from recattn_mini.exercises.spec.attention import masks, nobody, random_views
 from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
 from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
@@ -77,8 +77,7 @@ def inputs() -> dict[str, tuple]:
 
 def refused() -> dict[str, tuple]:
     """Inputs that the docstring calls a ValueError."""
-    *case, _, mask = inputs()["no mask"]
-    return {"h = 5 does not divide a = 12": (*case, 5, mask)}
+    return {"h = 5 does not divide a = 12": (*inputs()["no mask"][:6], 5, None)}
 
 
 def expected(x, context, w_q, w_k, w_v, w_o, h, mask=None):

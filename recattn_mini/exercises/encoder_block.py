@@ -24,6 +24,7 @@ from recattn_mini.exercises.spec import (
 )
 from recattn_mini.exercises.spec.attention import masks, nobody, random_views
 from recattn_mini.exercises.spec.blocks import block, mistakes_of_block
+from recattn_mini.exercises.spec.heads import first_head_alone
 from recattn_mini.exercises.spec.modules import call
 
 NAMES = ("x", "w_q", "w_k", "w_v", "w_o", "w_in", "w_out", "scale_1", "scale_2")
@@ -42,10 +43,7 @@ FORBIDDEN = ("torch.nn.TransformerEncoderLayer", "torch._transformer_encoder_lay
 
 
 def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
-    """As in use, not as in training, so that dropout drops nothing. Its heads share the width of x.
-
-    Narrower ones are filled up with zeros, and the queries made longer by what the scale then shrinks them.
-    """
+    """As in use, so that dropout drops nothing; narrower heads are filled up, their queries made longer for the scale."""
     d = len(scale_1)
     built = module(d, h, len(w_in), *[0.5] * ("dropout" in inspect.signature(module).parameters)).eval()
     longer, wider = math.sqrt(d / len(w_q)), (0, 0, 0, (d - len(w_q)) // h)
@@ -71,6 +69,7 @@ def inputs() -> dict[str, tuple]:
         "no mask": (x, *weights, None),
         **{name: (x, *weights, mask) for name, mask in of.items()},
         "nobody to attend to": (x, *weights, nobody(2, 1, t=5, s=5)),
+        "nobody for some heads": (x, *weights, first_head_alone(3, t=5, s=5)),
         "large": (x, 1e6 * w_q, 1e6 * w_k, w_v, w_o, *others, of["padding"]),
         "zeros": (torch.cat([0 * x[:, :2], x[:, 2:]], 1), *weights, None),
         "one": (one, *weights, None),
@@ -81,8 +80,7 @@ def inputs() -> dict[str, tuple]:
 
 def refused() -> dict[str, tuple]:
     """Inputs that the docstring calls a ValueError."""
-    *case, _, mask = inputs()["no mask"]
-    return {"h = 5 does not divide a = 12": (*case, 5, mask)}
+    return {"h = 5 does not divide a = 12": (*inputs()["no mask"][:9], 5, None)}
 
 
 def expected(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
@@ -123,7 +121,7 @@ def check_equal_sizes(f):
 
 def check_nobody_to_attend_to(f):
     "a position that may attend to nothing is passed on by the residual, and goes through the network"
-    _agrees(f, "nobody to attend to")
+    _agrees(f, "nobody to attend to", "nobody for some heads")
 
 
 def check_large_scores(f):
@@ -187,10 +185,9 @@ def with_torch(x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=Non
 
 
 @right
-def by_the_mean_and_the_variance_at_once(x, *others):
+def times_the_inverse_root(x, *others):
     def norm(y, scale):
-        variance, mean = torch.var_mean(y, -1, correction=0, keepdim=True)
-        return (y - mean) * torch.rsqrt(variance + 1e-5) * scale
+        return (y - y.mean(-1, keepdim=True)) * torch.rsqrt(y.var(-1, keepdim=True, correction=0) + 1e-5) * scale
 
     return block(x, *others, norm=norm)
 

@@ -86,17 +86,15 @@ def inputs() -> dict[str, tuple]:
 
 def refused() -> dict[str, tuple]:
     """Inputs that the docstring calls a ValueError."""
-    *case, _, mask = inputs()["no mask"]
-    return {"h = 5 does not divide a = 12": (*case, 5, mask)}
+    return {"h = 5 does not divide a = 12": (*inputs()["no mask"][:7], 5, None)}
 
 
 def expected(q, k, v, w_q, w_k, w_v, w_o, h, mask=None):
     """One head after the other, by PyTorch's own attention: each has its rows of W_q, W_k, W_v, its columns of W_o."""
-    out = 0
-    for rows, of_head in zip(torch.arange(len(w_q)).chunk(h), _of_each_head(q, k, h, mask), strict=True):
-        head = F.scaled_dot_product_attention(q @ w_q[rows].T, k @ w_k[rows].T, v @ w_v[rows].T, of_head)
-        out = out + head @ w_o[:, rows].T
-    return out
+    return sum(
+        F.scaled_dot_product_attention(q @ w_q[i].T, k @ w_k[i].T, v @ w_v[i].T, allowed) @ w_o[:, i].T
+        for i, allowed in zip(torch.arange(len(w_q)).chunk(h), _of_each_head(q, k, h, mask), strict=True)
+    )
 
 
 def _of_each_head(q, k, h, mask):

@@ -75,6 +75,11 @@ def _epsilon(epsilon: float) -> Callable:
     return partial(_norm, deviation=lambda variance: (variance + epsilon).sqrt())
 
 
+def _attention_twice(x, f, norm):
+    x = x + f(norm(x))
+    return x + f(norm(x))
+
+
 FIRST = {
     "attention_without_residual": ("the residual around attention is missing: add x", lambda x, f, norm: f(norm(x))),
     "attention_added_to_the_norm": (
@@ -97,17 +102,8 @@ FIRST = {
     "first_norm_missing": ("the first norm is missing: attention reads a normalised x", lambda x, f, norm: x + f(x)),
     "first_norm_twice": ("the first norm is applied twice", lambda x, f, norm: x + f(norm(norm(x)))),
     "attention_missing": ("attention is missing: it is the first sublayer", lambda x, f, norm: x),
-    "attention_twice": (
-        "attention is there twice: the second sublayer is the network",
-        lambda x, f, norm: _twice(x, f, norm),
-    ),
+    "attention_twice": ("attention is there twice: the second sublayer is the network", _attention_twice),
 }
-
-
-def _twice(x, f, norm):
-    x = x + f(norm(x))
-    return x + f(norm(x))
-
 
 SECOND = {
     "network_without_residual": (
