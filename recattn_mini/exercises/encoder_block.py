@@ -43,7 +43,7 @@ FORBIDDEN = ("torch.nn.TransformerEncoderLayer", "torch._transformer_encoder_lay
 
 
 def call_module(module, x, w_q, w_k, w_v, w_o, w_in, w_out, scale_1, scale_2, h, mask=None):
-    """As in use, so that dropout drops nothing; narrower heads are filled up, their queries made longer for the scale."""
+    """As in use, so that dropout drops nothing; narrower heads are filled up, their queries longer for the scale."""
     d = len(scale_1)
     built = module(d, h, len(w_in), *[0.5] * ("dropout" in inspect.signature(module).parameters)).eval()
     longer, wider = math.sqrt(d / len(w_q)), (0, 0, 0, (d - len(w_q)) // h)
