@@ -24,7 +24,7 @@ from recattn_mini.exercises.spec import (
     torch_only,
     wrong,
 )
-from recattn_mini.exercises.spec.attention import masks, named, nobody, random_views
+from recattn_mini.exercises.spec.attention import masks, nobody, random_views
 from recattn_mini.exercises.spec.heads import first_head_alone, mistakes_of_heads, multi_head, projected
 from recattn_mini.exercises.spec.modules import call_heads, cut_off, filled_up
 
