@@ -249,7 +249,9 @@ def check_float32(spec: ModuleType, f: Callable) -> None:
 def arrays_keep_their_dtype(spec: ModuleType) -> bool:
     """Whether the docstring of the NumPy form promises it."""
     of_arrays = getattr(spec, f"{spec.__name__.rsplit('.', 1)[1]}_numpy", None)
-    return "dtype" in (getattr(of_arrays, "__doc__", None) or "") and bool(float32_cases(spec))
+    if of_arrays is None or inspect.signature(of_arrays).return_annotation is float:  # a number has no dtype to keep
+        return False
+    return "dtype" in (of_arrays.__doc__ or "") and bool(float32_cases(spec))
 
 
 @functools.cache
