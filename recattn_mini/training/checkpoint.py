@@ -2,8 +2,9 @@
 
 Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed, and the folder
        is flushed for the name: a process that is killed, or a power cut, at any moment leaves a whole file. It is read
-       with `weights_only=True`, which refuses whatever else a pickle can do. That is a guard and no promise: as public pages report, there were ways around it up to PyTorch
-       2.5.1 (CVE-2025-32434) and below 2.10 (CVE-2026-24747). So this package asks for 2.10; read no stranger's file.
+       with `weights_only=True`, which refuses whatever else a pickle can do. That is a guard and no promise: as public
+       pages report, there were ways around it up to PyTorch 2.5.1 (CVE-2025-32434) and below 2.10 (CVE-2026-24747). So
+       this package asks for 2.10; read no stranger's file.
 Asked  "Training is killed at epoch 30 of 40. What must have been saved?" Not only the weights: the optimiser's moments,
        the state of every random generator, the best weights so far and how validation went.
 Source Eisenman et al. 2022 (Check-N-Run). https://arxiv.org/abs/2010.08679

@@ -163,7 +163,7 @@ def gradients(f: Callable, *args: Any) -> Gradients:
 
 
 def one_number(x: Any) -> float | None:
-    """The number that it is, in whatever form: a float, NumPy's, an array or a tensor without axes. None: it is none."""
+    """The number that it is, in whatever form: a float, NumPy's, an array or a tensor without axes; else None."""
     if isinstance(x, torch.Tensor):
         return float(x.detach()) if x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool else None
     if isinstance(x, np.ndarray):
