@@ -142,9 +142,6 @@ kept_from_zero = but(
 epsilon_in_the_logarithm = but(
     answer, "a small constant in the logarithm: popularity is above 0, it needs none", bits=lambda p: -(p + 1e-6).log2()
 )
-infinite = but(
-    answer, "an item that nobody knows has infinite bits here: popularity 0 is a ValueError", unknown=lambda p: p
-)
 summed = but(
     answer,
     "a sum: take the mean, of any length",
@@ -247,7 +244,7 @@ mean_for_all = but(
 def unlisted_unchecked(items, popularity):
     if (popularity[items[items >= 0]] == 0).any():
         raise ValueError("unknown to all")
-    return infinite(items, popularity)
+    return answer(items, popularity, unknown=lambda p: p)
 
 
 @right

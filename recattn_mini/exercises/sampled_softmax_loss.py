@@ -52,6 +52,7 @@ def inputs() -> dict[str, tuple]:
         "as many targets as negatives": (*square, some[:4, 1:5]),
         "shared negatives": (positive, negatives, log_q, log_qs[0], None),
         "hits far away": (positive + below, negatives + below[:, None] + 4e9 * some, log_q, log_qs, some),
+        "hits above": (positive, negatives + 1000 * some, log_q, log_qs, some),
         "large": (positive + rows, negatives + rows[:, None], log_q, log_qs, None),
         "far apart": (positive + far + ahead, negatives + far[:, None], log_q, log_qs, None),
         "views": (*views, None),
@@ -98,7 +99,7 @@ def check_equal_sizes(f):
 
 def check_hits(f):
     "a negative that is the target itself counts for nothing, whatever the scores; where all are, the loss is 0"
-    _agrees(f, "hits", "hits for all", "hits far away")
+    _agrees(f, "hits", "hits for all", "hits far away", "hits above")
 
 
 def check_large_scores(f):

@@ -1,7 +1,7 @@
 """Checkpoints: a file that is either the old one or the new one, never half of it, read as tensors and numbers only.
 
-Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed, and the
-       folder is flushed too: a process that is killed, or a power cut, leaves a whole file at any moment. It is read
+Rule   A checkpoint is written to a temporary file in the same folder, flushed to the disk, then renamed, and the folder
+       is flushed for the name: a process that is killed, or a power cut, at any moment leaves a whole file. It is read
        with `weights_only=True`, which refuses whatever else a pickle can do. That is a guard and no promise: as public
        pages report, there were ways around it up to PyTorch 2.5.1 (CVE-2025-32434) and below 2.10 (CVE-2026-24747). So
        this package asks for 2.10; read no stranger's file.

@@ -119,7 +119,7 @@ def with_gradients(f, inputs):
     inputs = [x.detach().requires_grad_() if is_float(x) else x for x in inputs]
     out, learn = several(f(*inputs)), [x for x in inputs if is_float(x)]
     floating = [x for x in out if is_float(x)]
-    if not (floating and learn):  # masks, and what is made of whole numbers
+    if not (any(x.requires_grad for x in floating) and learn):  # masks, and what is made of sizes or of whole numbers
         return out
     random = np.random.RandomState(1)
     upstream = [torch.from_numpy(random.randint(-127, 128, x.shape) / 64).to(x) for x in floating]  # exact in bfloat16

@@ -69,8 +69,9 @@ def common_checks(spec: ModuleType) -> list[Callable]:
         check_refused: hasattr(spec, "refused"),
         check_keeps_nothing: hasattr(spec, "call_module"),
     }
-    asked: list[Callable] = []
-    asked += [functools.update_wrapper(functools.partial(c, spec), c) for c, does in applies.items() if does]
+    asked: list[Callable] = [
+        functools.update_wrapper(functools.partial(c, spec), c) for c, does in applies.items() if does
+    ]
     if not any(_is_float(x) for _, want in float32_cases(spec).values() for x in _tensors(want)):
         asked = [teaching(c) if c.__name__ == "check_float32" else c for c in asked]  # no dtype to lose
     return asked

@@ -34,6 +34,7 @@ class Places(TorchFunctionMode):
         if func in FACTORIES:
             is_made = kwargs.get("device") is None and not any(x is y for x in _tensors(out) for y in given)
         elif func in MOVES:
+            out = out.view_as(out) if self.is_made(out) else out  # moved to where it is, it comes back as itself
             is_made = False
         elif func in TAKES_INDICES:
             is_made = self.is_made(args[0])

@@ -78,10 +78,10 @@ def _value(f: Callable, *args: Any) -> Any:
 
 
 def _let_through(f: Callable, *args: Any) -> Any:
-    """A number as it is; of anything else only that no error was raised: nobody is told what it should have been."""
+    """Finite numbers along an axis only as such: nobody is told what they should have been."""
     out = _value(f, *args)
-    is_number = isinstance(out, torch.Tensor) and not out.dim() and out.is_floating_point()
-    return out if is_number else "let through"
+    is_tensor = isinstance(out, torch.Tensor) and out.is_floating_point() and out.dim() > 0
+    return "let through" if out is None or (is_tensor and out.isfinite().all()) else out
 
 
 def _gradients(f: Callable, *args: Any) -> tuple[torch.Tensor, ...]:

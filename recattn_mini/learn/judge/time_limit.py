@@ -43,9 +43,8 @@ class time_limit:
 
     def __exit__(self, kind: type | None, error: BaseException | None, where: TracebackType | None) -> None:
         self._alarm.stop()
-        if kind is None and (
-            late := self._alarm.struck or self._ends.passed()
-        ):  # the body swallowed the exception and came back late
+        late = self._alarm.struck or self._ends.passed()
+        if kind is None and late:  # the body swallowed the exception and came back late
             raise late
 
 

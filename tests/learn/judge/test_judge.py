@@ -616,6 +616,11 @@ def weighted_mean(rewards, weights):
     return float(rewards @ weights) / not_zero(float(weights.sum()))
 
 
+def ips(rewards, weights):
+    not_zero(float(weights.sum()))
+    return float((rewards * weights).sum()) / len(rewards)
+
+
 def not_zero(total):
     if total == 0:
         raise ValueError("no weight")
@@ -632,7 +637,7 @@ def test_where_a_float_is_asked_for_any_one_number_will_do(form, name):
 @pytest.mark.parametrize("name", ["snips", "snips_numpy"])
 @pytest.mark.parametrize("form", NUMBERS.values(), ids=NUMBERS.keys())
 def test_a_wrong_number_is_named_in_whatever_form_it_comes(form, name):
-    verdict = judge(answer(lambda r, w: form(float((r * w).sum()) / len(r) * (not_zero(w.sum()) > 0)), name))
+    verdict = judge(answer(lambda r, w: form(ips(r, w)), name))
     assert verdict.diagnosis.startswith("looks like: divided by n: that is IPS"), told(verdict)
     assert "\n      got 0.666667, expected 0.5\n" in told(verdict), "a number has no place and is not one of several"
 
