@@ -4,9 +4,8 @@ r"""Multi-head attention: h attentions side by side, each over its own slice of 
     out    = [head_1 … head_h] W_oᵀ
 
 Axes    q (b t d), k (b s c), v (b s e); W_q (a d), W_k (a c), W_v (a e), W_o (d a); heads of width a/h.
-Rule    The scale is √(a/h), the width of a head. A mask (t s) or (b 1 1 s) is shared by all heads. h changes no
-        parameter count. W_o sums what the heads found, Σ_i head_i W_o[:, i]ᵀ: without it each fills a slice of its own.
-        No biases, for brevity; the keys' would add q_t·b to all scores of a query, and the softmax would forget it.
+Rule    The scale is √(a/h), the width of a head. h changes no parameter count. W_o sums what the heads found,
+        Σ_i head_i W_o[:, i]ᵀ. No biases: the keys' would add q_t·b to all scores of a query, and softmax forgets that.
 Cost    O((t+s)·d·a + t·s·a) time, O(h·t·s) memory for the weights.
 Asked   "Write it without einsum. Does h change the parameter count? Why many heads, and why W_o?"
 Source  Vaswani et al. 2017, sec. 3.2.2. https://arxiv.org/abs/1706.03762
@@ -126,8 +125,7 @@ class MultiHeadAttention(nn.Module):
     """h heads over width d, in and out; parameters q_proj, k_proj, v_proj, o_proj .weight (d d), no biases.
 
     >>> layer = MultiHeadAttention(d=2, h=2)
-    >>> for weight in layer.parameters():
-    ...     _ = nn.init.eye_(weight)
+    >>> _ = [nn.init.eye_(weight) for weight in layer.parameters()]
     >>> q, k = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[3.0, 1.0], [1.0, 1.0]]]).log()
     >>> v = torch.tensor([[[8.0, 8.0], [4.0, 4.0]]])  # odds of 3 to 1 in the first head, even odds in the second
     >>> layer(q, k, v).detach().round(decimals=3)
@@ -145,9 +143,8 @@ class MultiHeadAttention(nn.Module):
     ) -> torch.Tensor:
         """q (b t d), k (b s d), v (b s d) -> (b t d); head i has columns i·d/h to (i+1)·d/h and the scale √(d/h).
 
-        mask is boolean, broadcasts to (b h t s), True = may attend. Three axes are read as (h t s), one mask a head; a
-        mask (b t s), one a user, has to come as mask[:, None]. A query that may attend to nothing gets zeros, and no
-        gradient is NaN. The arguments stay as they are.
+        mask is boolean, broadcasts to (b h t s), True = may attend: three axes are (h t s), a mask (b t s) has to come as
+        mask[:, None]. A query that may attend to nothing gets zeros, no gradient is NaN, the arguments stay as they are.
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return multi_head_attention(q, k, v, *weights, self.h, mask)
