@@ -143,8 +143,8 @@ class MultiHeadAttention(nn.Module):
     ) -> torch.Tensor:
         """q (b t d), k (b s d), v (b s d) -> (b t d); head i has columns i·d/h to (i+1)·d/h and the scale √(d/h).
 
-        mask is boolean, broadcasts to (b h t s), True = may attend: three axes are (h t s), a mask (b t s) has to come as
-        mask[:, None]. A query that may attend to nothing gets zeros, no gradient is NaN, the arguments stay as they are.
+        mask is boolean, broadcasts to (b h t s), True = may attend: three axes are (h t s), a mask (b t s) must come as
+        mask[:, None]. A query that may attend to nothing gets zeros. No gradient is NaN, and no argument is changed.
         """
         weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight, self.o_proj.weight
         return multi_head_attention(q, k, v, *weights, self.h, mask)
