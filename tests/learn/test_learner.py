@@ -122,7 +122,7 @@ def test_a_learner_is_told_the_mistake_mends_it_and_comes_back(newcomer: Learner
     assert "<table" in newcomer.html("check(softmax_numpy)") or "<pre" in newcomer.html("check(softmax_numpy)")
 
     newcomer.run("softmax_numpy", RIGHT)
-    assert "✓ softmax_numpy holds: all 5 checks" in newcomer.run("check(softmax_numpy)")
+    assert "✓ softmax_numpy holds: all 6 checks" in newcomer.run("check(softmax_numpy)")
     assert "keepdims=True" in newcomer.type("solution(softmax_numpy)")
 
     run_sync(newcomer.client.km.restart_kernel)(now=True)

@@ -431,7 +431,7 @@ def test_warnings_and_errstate_of_the_learner_do_not_matter():
     def body(x):
         warnings.warn("mind", stacklevel=1)
         with np.errstate(all="ignore"):
-            return right(x) + 0 * np.log(np.zeros(1)).clip(0, 0)
+            return right(x) + 0 * np.log(np.zeros(1, x.dtype)).clip(0, 0)
 
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -613,7 +613,7 @@ NO_NUMBERS = {
 
 
 def weighted_mean(rewards, weights):
-    return float(rewards @ weights) / not_zero(float(weights.sum()))
+    return float((rewards * weights).sum()) / not_zero(float(weights.sum()))
 
 
 def ips(rewards, weights):
